@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Index types by name: one file and one row each.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "lib/core/params.h"
+#include "lib/index/vector_index.h"
+
+namespace ra::index {
+
+struct IndexType {
+  std::string_view name, help;
+  std::span<const ParamInfo> params;  // build keys, search keys and share=group|head
+  std::string_view effort_key;        // "ef", "probes" or "" (no effort)
+  bool query_aware = false;           // needs training queries whatever its metric
+  std::unique_ptr<VectorIndex> (*build)(const BuildInput& in, const ParamReader& params);
+};
+
+std::span<const IndexType> index_types();
+// Throws Error{kUsage} with the known names. Only types compiled in are known.
+const IndexType& find_index_type(std::string_view name);
+
+// A spec checked once, before any work: unknown names, keys and values out of range are Error{kUsage}.
+struct IndexSpec {
+  Spec spec;
+  const IndexType* type = nullptr;
+  bool share_group = true;        // one index per KV head; otherwise one per query head
+  bool needs_queries = false;     // query_aware or metric=query
+  std::vector<int> efforts;       // of the effort key, in the order given; {0} if there is none
+  std::string build_text() const;  // canonical, without the effort key: names one built index
+};
+IndexSpec check_index_spec(const Spec& spec);
+
+// Throws Error{kBadData} if the spec needs training queries and `in` has none.
+std::unique_ptr<VectorIndex> build_index(const IndexSpec& spec, const BuildInput& in);
+
+}  // namespace ra::index

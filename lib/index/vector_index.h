@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Maximum inner product search over the keys of one KV head: score = inner product, larger is
+// better, hits best first, ties to the smaller id. Everywhere.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernels/types.h"
+
+namespace ra::index {
+
+// Training queries of one query head of the group, [m, head_dim].
+struct QuerySet {
+  MatView<const float> rows;
+};
+
+struct BuildInput {
+  MatView<const float> keys;    // [n, head_dim] of one KV head, after RoPE; the index copies what it needs
+  std::vector<QuerySet> train;  // one per query head of the group that shares the index; may be empty
+  std::uint64_t seed = 1;
+};
+
+struct Hit {
+  std::uint32_t id = 0;  // row of BuildInput::keys
+  float score = 0;       // exact inner product
+};
+
+struct SearchParams {
+  int k = 100;
+  int effort = 0;  // beam of a graph, probes of an IVF; 0 = the index's default
+};
+
+struct SearchStats {
+  std::int64_t distances = 0;  // inner products computed, summed over the query rows; centroids,
+                               // routing and upper layers included
+  std::int64_t bytes = 0;      // vector bytes read; a shared scan reads once for the whole group
+  std::int64_t hops = 0;       // nodes expanded or lists probed
+  SearchStats& operator+=(const SearchStats& o) {
+    distances += o.distances;
+    bytes += o.bytes;
+    hops += o.hops;
+    return *this;
+  }
+};
+
+// What a build cost and made; fields that do not apply stay 0.
+struct BuildStats {
+  double build_ms = 0, knn_ms = 0, project_ms = 0, connect_ms = 0, cpu_s = 0;
+  std::int64_t distances = 0;
+  double degree_mean = 0;
+  std::int64_t degree_max = 0;
+  double reachable_frac = 1;  // share of keys a search at full effort can return
+};
+
+// Visited set, heaps, buffers of one thread.
+class SearchScratch {
+ public:
+  virtual ~SearchScratch() = default;
+};
+
+class VectorIndex {
+ public:
+  virtual ~VectorIndex() = default;
+  virtual std::unique_ptr<SearchScratch> make_scratch() const = 0;  // one per thread
+  // queries [group, head_dim]; hits[i] gets at most p.k hits of row i. Thread-safe.
+  virtual SearchStats search(MatView<const float> queries, const SearchParams& p, SearchScratch& scratch,
+                             std::span<std::vector<Hit>> hits) const = 0;
+  virtual std::size_t memory_bytes() const = 0;  // links, centroids and any copy of the keys
+  virtual const BuildStats& build_stats() const = 0;
+};
+
+}  // namespace ra::index

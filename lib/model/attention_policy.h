@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// How attention is computed: the seam between the decoder and lib/attention.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "kernels/types.h"
+#include "lib/model/kv_cache.h"
+
+namespace ra::model {
+
+struct AttendInput {
+  int layer = 0;
+  std::int64_t pos = 0;            // position of the first row of q
+  MatView<const float> q;          // [tokens, heads * head_dim], after RoPE
+  const KvCache* cache = nullptr;  // holds keys 0..pos+tokens-1 of this layer already
+  float scale = 1;
+};
+
+// Time on the critical path and work of one attend call (one layer, all heads).
+struct AttendStats {
+  double search_ms = 0, gather_ms = 0, static_ms = 0, merge_ms = 0;  // exclusive parts
+  double search_busy_ms = 0, static_busy_ms = 0;                     // sums may exceed the step
+  std::int64_t distances = 0, bytes = 0, hops = 0;  // index work; bytes include K and V rows read
+  std::int64_t indexed_keys = 0;  // n summed over query heads: scanned fraction = distances / this
+  AttendStats& operator+=(const AttendStats& o);
+};
+
+class AttentionPolicy {
+ public:
+  virtual ~AttentionPolicy() = default;
+  // Several rows (prefill): exact causal attention in every mode. One row (decode): the policy's own.
+  virtual AttendStats attend(const AttendInput& in, MatView<float> out) = 0;  // out [tokens, heads * value_dim]
+};
+
+}  // namespace ra::model

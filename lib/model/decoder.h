@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// One forward pass for prefill (many rows) and decode (one row).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "lib/core/matrix.h"
+#include "lib/model/attention_policy.h"
+#include "lib/model/backend.h"
+#include "lib/model/config.h"
+#include "lib/model/kv_cache.h"
+#include "lib/model/qkv_sink.h"
+#include "lib/model/weights.h"
+
+namespace ra::model {
+
+// A loaded model: configuration and weight views. The gguf::File must outlive it (see load.h).
+struct Model {
+  Config config;
+  Weights weights;
+  std::vector<double> inv_freq;  // [rotary_dims / 2], scaling applied
+  float rope_magnitude = 1;
+};
+
+// Time per part of one step, all layers, exclusive; attention parts are in `attend`.
+struct StepTimes {
+  double qkv_ms = 0, attend_ms = 0, proj_ms = 0, ffn_ms = 0, head_ms = 0, other_ms = 0;
+  AttendStats attend;
+};
+
+class Decoder {
+ public:
+  struct Options {
+    std::size_t chunk = 1024;  // rows of one prefill pass
+  };
+  Decoder(const Model& model, Backend& backend, KvCache& cache, AttentionPolicy& attention,
+          const Options& options);
+  Decoder(const Model& model, Backend& backend, KvCache& cache, AttentionPolicy& attention)
+      : Decoder(model, backend, cache, attention, Options{}) {}
+
+  void set_sink(QkvSink* sink) { sink_ = sink; }                       // null = none
+  void set_attention(AttentionPolicy& attention) { attention_ = &attention; }
+
+  // Called with the logits [rows, vocab] of positions pos..pos+rows-1 of each chunk.
+  using OnLogits = std::function<void(std::int64_t pos, MatView<const float> logits)>;
+  // Called after each chunk with the number of tokens done; return false to stop early.
+  using OnProgress = std::function<bool(std::int64_t done)>;
+  // Appends `ids` in chunks. Logits of every position are computed only if `on_logits` is set (in
+  // blocks of rows, so memory stays bounded). Returns the logits [vocab] of the last position.
+  std::span<const float> prefill(std::span<const std::int32_t> ids, const OnLogits& on_logits = {},
+                                 const OnProgress& on_progress = {});
+  // Appends one token; returns its logits [vocab], valid until the next call.
+  std::span<const float> step(std::int32_t id, StepTimes* times = nullptr);
+
+  std::int64_t position() const { return cache_.size(0); }
+  const Model& model() const { return model_; }
+
+ private:
+  void forward(std::span<const std::int32_t> ids, StepTimes* times);  // leaves x_ normalised
+  void block(int layer, std::int64_t pos, MatView<float> x, StepTimes& times);
+  std::span<const float> head(std::size_t row, StepTimes* times);
+
+  const Model& model_;
+  Backend& backend_;
+  KvCache& cache_;
+  AttentionPolicy* attention_;
+  QkvSink* sink_ = nullptr;
+  Options options_;
+  Matrix<float> x_, h_, q_, k_, v_, att_, gate_, up_, logits_;
+};
+
+}  // namespace ra::model

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+
+#include "lib/gguf/reader.h"
+#include "lib/model/decoder.h"
+#include "lib/tokenizer/tokenizer.h"
+
+namespace ra::model {
+
+struct LoadOptions {
+  std::optional<RopeScaling> rope_scaling;  // overrides the file's
+};
+
+// Checks metadata and tensor shapes against the graph of the architecture (arch/registry.h).
+// Throws Error{kBadData} naming key or tensor; an unsupported architecture is refused by name with
+// the supported ones as a hint.
+Model load(const gguf::File& file, const LoadOptions& options = {});
+tokenizer::Vocab load_vocab(const gguf::File& file);
+
+}  // namespace ra::model

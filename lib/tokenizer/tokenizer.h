@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Byte-level BPE over a vocabulary; reads no files.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ra::tokenizer {
+
+enum class TokenType : std::uint8_t { kNormal = 1, kUnknown, kControl, kUser, kUnused, kByte };
+
+// As the GGUF keys tokenizer.ggml.* hold it.
+struct Vocab {
+  std::string model;  // "gpt2" = byte-level BPE
+  std::string pre;    // pre-split rule: smollm, qwen2, llama-bpe
+  std::vector<std::string> tokens;   // byte-level alphabet for normal tokens
+  std::vector<TokenType> types;      // empty = all normal
+  std::vector<std::string> merges;   // "left right", best first
+  std::int32_t bos = -1, eos = -1, unknown = -1;  // -1 = none
+  bool add_bos = false;
+};
+
+struct EncodeOptions {
+  bool add_bos = true;         // only if the vocabulary asks for it (Vocab::add_bos)
+  bool parse_special = false;  // spellings of control tokens become those tokens
+};
+
+class Tokenizer {
+ public:
+  // Throws Error{kBadData} for an unknown model or pre-split rule (named), disagreeing array lengths
+  // or special ids outside the vocabulary.
+  static std::unique_ptr<Tokenizer> create(Vocab vocab);
+  virtual ~Tokenizer() = default;
+  // `text` is valid UTF-8 (checked by the caller, which knows the file). Linear-time in practice:
+  // a million equal characters take at most seconds and constant stack.
+  virtual std::vector<std::int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
+  virtual std::string decode(std::span<const std::int32_t> ids) const = 0;  // bytes; may be invalid UTF-8
+  virtual std::string token_bytes(std::int32_t id) const = 0;
+  virtual const Vocab& vocab() const = 0;
+  virtual std::size_t dropped_merges() const = 0;  // merges whose parts or result are no tokens
+};
+
+}  // namespace ra::tokenizer
