@@ -47,10 +47,10 @@ void apply(const CommonOptions& o) {
     kernels::set_active_level(*level);
   }
   set_threads(o.threads);
-  const auto mode = o.quiet                   ? ProgressMode::kNever
-                    : o.progress == "always"  ? ProgressMode::kAlways
-                    : o.progress == "never"   ? ProgressMode::kNever
-                                              : ProgressMode::kAuto;
+  const auto mode = o.quiet                  ? ProgressMode::kNever
+                    : o.progress == "always" ? ProgressMode::kAlways
+                    : o.progress == "never"  ? ProgressMode::kNever
+                                             : ProgressMode::kAuto;
   set_progress_mode(mode);
   const char* no_color = std::getenv("NO_COLOR");
   const char* term = std::getenv("TERM");
@@ -79,7 +79,8 @@ int parse_error(const CLI::App& app, const CLI::ParseError& e) {
 }  // namespace
 
 void bind_common(CLI::App& app, CommonOptions& o) {
-  app.set_version_flag("--version", fmt::format("{} {} ({})", app.get_name(), tool_version(), git_commit()));
+  app.set_version_flag("--version",
+                       fmt::format("{} {} ({})", app.get_name(), tool_version(), git_commit()));
   app.add_flag_callback(
       "--build-info",
       [] {
@@ -90,31 +91,45 @@ void bind_common(CLI::App& app, CommonOptions& o) {
   app.set_config("--config", "", "Read options from a TOML file, a table per subcommand");
   app.allow_config_extras(CLI::config_extras_mode::error);
   app.add_flag_callback(
-      "--print-config",
-      [&app] {
-        fmt::print("{}", app.config_to_str(true, false));
-        throw CLI::Success();
-      },
-      "Print the effective options as a config file")
+         "--print-config",
+         [&app] {
+           fmt::print("{}", app.config_to_str(true, false));
+           throw CLI::Success();
+         },
+         "Print the effective options as a config file")
       ->configurable(false);
   const std::string group = "Common options";
   app.add_option("-t,--threads", o.threads, "Threads; 0 = physical cores available")
-      ->envname("RA_THREADS")->check(CLI::Range(0, 4096))->capture_default_str()->group(group);
-  app.add_option("--seed", o.seed, "Seed of everything random")
-      ->envname("RA_SEED")->capture_default_str()->group(group);
-  app.add_option("--cpu-level", o.cpu_level, "Force scalar, avx2, avx512 or amx (also RA_CPU_LEVEL)")
+      ->envname("RA_THREADS")
+      ->check(CLI::Range(0, 4096))
+      ->capture_default_str()
       ->group(group);
-  app.add_option("--memory-limit", o.memory_limit, "Most memory to use, e.g. 4GiB; default 90 % of what is free")
-      ->envname("RA_MEMORY_LIMIT")->group(group);
-  app.add_option("--cache-dir", o.cache_dir, "Cache folder; default ${XDG_CACHE_HOME:-~/.cache}/retrieval-attention")
-      ->envname("RA_CACHE_DIR")->group(group);
+  app.add_option("--seed", o.seed, "Seed of everything random")
+      ->envname("RA_SEED")
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--cpu-level", o.cpu_level,
+                 "Force scalar, avx2, avx512 or amx (also RA_CPU_LEVEL)")
+      ->group(group);
+  app.add_option("--memory-limit", o.memory_limit,
+                 "Most memory to use, e.g. 4GiB; default 90 % of what is free")
+      ->envname("RA_MEMORY_LIMIT")
+      ->group(group);
+  app.add_option("--cache-dir", o.cache_dir,
+                 "Cache folder; default ${XDG_CACHE_HOME:-~/.cache}/retrieval-attention")
+      ->envname("RA_CACHE_DIR")
+      ->group(group);
   app.add_flag("--no-cache", o.no_cache, "Neither read nor write the cache")->group(group);
   app.add_option("--progress", o.progress, "auto, always or never")
-      ->envname("RA_PROGRESS")->check(CLI::IsMember({"auto", "always", "never"}))
-      ->capture_default_str()->group(group);
+      ->envname("RA_PROGRESS")
+      ->check(CLI::IsMember({"auto", "always", "never"}))
+      ->capture_default_str()
+      ->group(group);
   app.add_option("--color", o.color, "auto, always or never")
-      ->envname("RA_COLOR")->check(CLI::IsMember({"auto", "always", "never"}))
-      ->capture_default_str()->group(group);
+      ->envname("RA_COLOR")
+      ->check(CLI::IsMember({"auto", "always", "never"}))
+      ->capture_default_str()
+      ->group(group);
   app.add_flag("-q,--quiet", o.quiet, "Errors only")->group(group);
   app.add_flag("-v,--verbose", o.verbose, "More on stderr; twice for even more")->group(group);
   app.fallthrough();
@@ -122,8 +137,7 @@ void bind_common(CLI::App& app, CommonOptions& o) {
 
 int run(CLI::App& app, CommonOptions& options, int argc, char** argv,
         const std::function<int()>& body) {
-  for (int i = 0; i < argc; ++i)
-    stored_command_line += (i == 0 ? "" : " ") + shell_quoted(argv[i]);
+  for (int i = 0; i < argc; ++i) stored_command_line += (i == 0 ? "" : " ") + shell_quoted(argv[i]);
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
   try {
@@ -137,7 +151,8 @@ int run(CLI::App& app, CommonOptions& options, int argc, char** argv,
   } catch (const Error& e) {
     return report(app, e.code(), e.what());
   } catch (const std::bad_alloc&) {
-    return report(app, Exit::kNoMemory, "out of memory: -: -: an allocation failed (see --memory-limit)");
+    return report(app, Exit::kNoMemory,
+                  "out of memory: -: -: an allocation failed (see --memory-limit)");
   } catch (const std::exception& e) {
     return report(app, Exit::kInternal,
                   fmt::format("internal error: -: -: {} (please report it)", escaped(e.what())));

@@ -81,8 +81,9 @@ const FromEnvironment& environment() {
     if (!level) {
       e.error = "RA_CPU_LEVEL=" + std::string(text) + " is none of scalar, avx2, avx512, amx";
     } else if (!cpu_has(*level)) {
-      e.error = "RA_CPU_LEVEL=" + std::string(text) + " is not available on this CPU (best: " +
-                std::string(level_name(best_level())) + ")";
+      e.error = "RA_CPU_LEVEL=" + std::string(text) +
+                " is not available on this CPU (best: " + std::string(level_name(best_level())) +
+                ")";
     } else {
       e.level = level;
     }

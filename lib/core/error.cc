@@ -30,8 +30,9 @@ void fail(Exit code, ErrorText text) { throw Error(code, std::move(text)); }
 void fail_bad_data(ErrorText text) { fail(Exit::kBadData, std::move(text)); }
 
 void fail_usage(std::string where, std::string why, std::string hint) {
-  fail(Exit::kUsage, {.what = "usage", .where = std::move(where), .why = std::move(why),
-                      .hint = std::move(hint)});
+  fail(
+      Exit::kUsage,
+      {.what = "usage", .where = std::move(where), .why = std::move(why), .hint = std::move(hint)});
 }
 
 std::string escaped(std::string_view text) {

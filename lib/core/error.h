@@ -49,7 +49,7 @@ class Error : public std::exception {
 };
 
 [[noreturn]] void fail(Exit code, ErrorText text);
-[[noreturn]] void fail_bad_data(ErrorText text);  // exit 65
+[[noreturn]] void fail_bad_data(ErrorText text);                                          // exit 65
 [[noreturn]] void fail_usage(std::string where, std::string why, std::string hint = "");  // exit 2
 
 // Control characters and invalid UTF-8 as \xHH, so that names from files are safe to print.

@@ -54,8 +54,7 @@ std::string sha256_file(const std::filesystem::path& file) {
     void operator()(std::FILE* f) const { std::fclose(f); }
   };
   const std::unique_ptr<std::FILE, Close> in(std::fopen(file.c_str(), "rbe"));
-  if (!in)
-    fail(Exit::kNoInput, {.what = "cannot open", .file = file, .why = std::strerror(errno)});
+  if (!in) fail(Exit::kNoInput, {.what = "cannot open", .file = file, .why = std::strerror(errno)});
   Sha256 hash;
   std::vector<std::byte> buffer(1 << 20);
   for (std::size_t n = 0; (n = std::fread(buffer.data(), 1, buffer.size(), in.get())) > 0;)

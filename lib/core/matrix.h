@@ -18,13 +18,13 @@ template <class T>
 class AlignedBuffer {
   static_assert(std::is_trivially_copyable_v<T>);
   struct Free {
-    void operator()(T* p) const { ::operator delete(p, std::align_val_t{64}); }
+    void operator()(T* p) const { ::operator delete (p, std::align_val_t{64}); }
   };
 
  public:
   AlignedBuffer() = default;
   explicit AlignedBuffer(std::size_t n)
-      : data_(static_cast<T*>(::operator new(n * sizeof(T), std::align_val_t{64}))), size_(n) {}
+      : data_(static_cast<T*>(::operator new (n * sizeof(T), std::align_val_t{64}))), size_(n) {}
   T* data() { return data_.get(); }
   const T* data() const { return data_.get(); }
   std::size_t size() const { return size_; }

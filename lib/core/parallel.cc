@@ -102,7 +102,8 @@ int threads() {
 
 void parallel_for(std::size_t n, const std::function<void(std::size_t, int)>& body) {
   if (n == 0) return;
-  const int workers = static_cast<int>(std::min<std::size_t>(n, static_cast<std::size_t>(threads())));
+  const int workers =
+      static_cast<int>(std::min<std::size_t>(n, static_cast<std::size_t>(threads())));
   if (workers == 1 || inside_pool) {
     for (std::size_t i = 0; i < n; ++i) body(i, 0);
     return;

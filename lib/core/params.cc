@@ -64,7 +64,8 @@ std::vector<Spec> parse_specs(std::string_view text) {
     bool open = false;  // a spec of this part is there to take parameters
     for (const std::string_view item : split(part, ',')) {
       const std::size_t eq = item.find('='), colon = item.find(':');
-      const bool opens = eq == std::string_view::npos || (colon != std::string_view::npos && colon < eq);
+      const bool opens =
+          eq == std::string_view::npos || (colon != std::string_view::npos && colon < eq);
       if (!opens) {
         if (!open) fail_usage("--index", fmt::format("'{}' comes before any index name", item));
         add_param(item);
@@ -83,7 +84,8 @@ std::vector<Spec> parse_specs(std::string_view text) {
 ParamReader::ParamReader(const Spec& spec, std::span<const ParamInfo> table)
     : spec_(spec), table_(table) {
   for (const auto& [key, value] : spec.params) {
-    if (std::any_of(table.begin(), table.end(), [&](const auto& p) { return p.key == key; })) continue;
+    if (std::any_of(table.begin(), table.end(), [&](const auto& p) { return p.key == key; }))
+      continue;
     std::string known;
     for (const ParamInfo& p : table) known += fmt::format("{}{}", known.empty() ? "" : ", ", p.key);
     fail_usage(spec.name, fmt::format("unknown key '{}'", key),
@@ -153,7 +155,8 @@ std::vector<int> parse_list(std::string_view text, int limit, std::string_view o
   for (const std::string_view item : split(text, ',')) {
     const std::size_t dash = item.find('-');
     const auto first = number_of<int>(item.substr(0, dash));
-    const auto last = dash == std::string_view::npos ? first : number_of<int>(item.substr(dash + 1));
+    const auto last =
+        dash == std::string_view::npos ? first : number_of<int>(item.substr(dash + 1));
     if (!first || !last || *first > *last || *first < 0)
       fail_usage(std::string(option), fmt::format("'{}' is not a number or range", item),
                  "for example 0,3,8-11");

@@ -25,10 +25,10 @@ std::vector<Spec> parse_specs(std::string_view text);
 // What a key accepts; one row per key, used for parsing, error messages and --help/list.
 struct ParamInfo {
   std::string_view key;
-  std::string_view kind;     // "int", "float" or "a|b|c" for a choice
+  std::string_view kind;  // "int", "float" or "a|b|c" for a choice
   std::string_view default_value;
-  double min = 0, max = 0;   // of int and float
-  bool search = false;       // may be swept with '/', belongs to the search, not to the build
+  double min = 0, max = 0;  // of int and float
+  bool search = false;      // may be swept with '/', belongs to the search, not to the build
   std::string_view help;
 };
 

@@ -42,7 +42,8 @@ void Progress::update(std::uint64_t done, const std::string& note) {
   done_ = std::min(done, total_);
   if (!active_) return;
   const auto now = std::chrono::steady_clock::now();
-  const auto interval = terminal_ ? std::chrono::milliseconds(100) : std::chrono::milliseconds(5000);
+  const auto interval =
+      terminal_ ? std::chrono::milliseconds(100) : std::chrono::milliseconds(5000);
   if (done_ < total_ && last_ != std::chrono::steady_clock::time_point{} && now - last_ < interval)
     return;
   last_ = now;
@@ -59,8 +60,8 @@ void Progress::draw(const std::string& note) {
   const double rate = seconds > 0 ? static_cast<double>(done_) / seconds : 0;
   const std::string left = share > 0 ? duration(seconds / share - seconds) : "?";
   const std::string line =
-      fmt::format("{} [{}] {:3.0f}% {}/{} {} {:.0f}/s, {} left{}{}", label_, bar, share * 100, done_,
-                  total_, unit_, rate, left, note.empty() ? "" : "  ", note);
+      fmt::format("{} [{}] {:3.0f}% {}/{} {} {:.0f}/s, {} left{}{}", label_, bar, share * 100,
+                  done_, total_, unit_, rate, left, note.empty() ? "" : "  ", note);
   std::fputs(terminal_ ? ("\r\033[K" + line).c_str() : (line + "\n").c_str(), stderr);
   std::fflush(stderr);
 }

@@ -64,8 +64,7 @@ void note_library(std::string_view name, std::string_view version) {
 Json provenance() {
   utsname os{};
   uname(&os);
-  const std::string governor =
-      first_word("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
+  const std::string governor = first_word("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
   double load = 0;
   std::ifstream("/proc/loadavg") >> load;
   Json p;
@@ -80,7 +79,8 @@ Json provenance() {
   p["isa_features"] = kernels::cpu_features();
   p["threads"] = threads();
   p["os"] = fmt::format("{} {}", os.sysname, os.release);
-  p["memory_bytes"] = std::strtoll(proc_value("/proc/meminfo", "MemTotal").c_str(), nullptr, 10) * 1024;
+  p["memory_bytes"] =
+      std::strtoll(proc_value("/proc/meminfo", "MemTotal").c_str(), nullptr, 10) * 1024;
   p["cgroup_cpus"] = default_threads();
   p["governor"] = governor.empty() ? Json(nullptr) : Json(governor);
   p["load_1m"] = load;

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/attention/modes.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "lib/core/error.h"
+
+namespace ra::attention {
+namespace {
+
+constexpr Mode kModes[] = {
+    {.name = "full", .index = "", .dense = true, .help = "every key, every token (KV cache kept)"},
+    {.name = "streaming", .index = "", .help = "static set only: sink and recent window"},
+    {.name = "knn", .index = "flat", .help = "static set and the exact top-k of the rest"},
+    {.name = "ivf", .index = "ivf", .help = "static set and FAISS IVF"},
+    {.name = "hnsw", .index = "hnsw", .help = "static set and FAISS HNSW"},
+    {.name = "retrieval",
+     .index = "roar:metric=query",
+     .any_index = true,
+     .help = "static set and an attention-aware index"},
+};
+
+}  // namespace
+
+std::span<const Mode> modes() { return kModes; }
+
+const Mode& find_mode(std::string_view name) {
+  const auto* it = std::find_if(std::begin(kModes), std::end(kModes),
+                                [&](const Mode& m) { return m.name == name; });
+  if (it != std::end(kModes)) return *it;
+  std::string known;
+  for (const Mode& m : kModes) known += fmt::format("{}{}", known.empty() ? "" : ", ", m.name);
+  fail_usage("--mode", fmt::format("unknown mode '{}'", name), "known: " + known);
+}
+
+}  // namespace ra::attention
