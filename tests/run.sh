@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Installs, builds and runs everything; closes with "N passed, M failed, K skipped", every skip
+# explained above it. Exit 0 only if nothing failed.
+#
+#   tests/run.sh            all of it (about 25 minutes on 2 cores with nothing cached)
+#   tests/run.sh --quick    release build only, no sanitizers
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source experiments/setup.sh
+quick=0
+[[ "${1:-}" == "--quick" ]] && quick=1
+
+step() { printf '\n== %s (%s)\n' "$1" "$(date +%H:%M:%S)"; }
+results=build/test-results
+rm -rf "$results"
+mkdir -p "$results"
+failed_steps=()
+# Runs a command whose own result file says what failed; a crash of the runner itself counts too.
+run() { "$@" || failed_steps+=("$*"); }
+
+step "packages"
+ra_setup
+
+jobs=$(nproc)
+if command -v ccache >/dev/null; then
+  export CMAKE_CXX_COMPILER_LAUNCHER=ccache
+fi
+step "build: release"
+cmake --preset release -DRA_WERROR=ON >"$results/configure-release.log" ||
+  { cat "$results/configure-release.log"; exit 1; }
+cmake --build --preset release -- -j"$jobs" | tail -n 1
+
+step "real model: SmolLM2 (tests that need it are skipped without)"
+datasets/fetch smollm2 || echo "not available: its tests will be skipped"
+
+step "unit tests: release, fastest level of this CPU"
+run ctest --test-dir build/release -j"$jobs" --output-on-failure --quiet \
+  --output-junit "$PWD/$results/release.xml"
+
+for level in scalar avx2 avx512; do
+  if RA_CPU_LEVEL=$level build/release/apps/bench/ra-bench --build-info >/dev/null 2>&1; then
+    step "unit tests: level $level forced"
+    RA_CPU_LEVEL=$level run ctest --test-dir build/release -j"$jobs" --output-on-failure --quiet \
+      -R '^(model|index|attention)\.' --output-junit "$PWD/$results/level-$level.xml"
+  else
+    echo "level $level: not on this CPU"
+  fi
+done
+
+step "house rules, programs, data scripts"
+RA_BUILD="$PWD/build/release" run "$ra_python" -m pytest -q -rs -p no:cacheprovider tests \
+  --junitxml="$results/python.xml" -o junit_suite_name=python
+
+if ((!quick)); then
+  step "build: debug with address and undefined sanitizers"
+  cmake --preset dev >"$results/configure-dev.log" || { cat "$results/configure-dev.log"; exit 1; }
+  cmake --build --preset dev -- -j"$jobs" | tail -n 1
+  step "unit tests: sanitizers"
+  ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1 \
+    run ctest --test-dir build/dev -j"$jobs" --output-on-failure --quiet -LE real \
+    --output-junit "$PWD/$results/dev.xml"
+  step "programs on bad input: sanitizers"
+  RA_BUILD="$PWD/build/dev" run "$ra_python" -m pytest -q -rs -p no:cacheprovider tests/apps \
+    --junitxml="$results/python-dev.xml" -o junit_suite_name=python-dev
+fi
+
+step "summary"
+for s in "${failed_steps[@]}"; do echo "failed step: $s"; done
+"$ra_python" tests/summary.py "$results"/*.xml
+((${#failed_steps[@]} == 0))
