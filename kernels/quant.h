@@ -8,6 +8,8 @@
 #include <span>
 #include <string_view>
 
+#include "kernels/level.h"
+
 namespace ra::kernels {
 
 // Values are the GGUF type ids.
@@ -30,5 +32,19 @@ struct QuantInfo {
 std::span<const QuantInfo> all_quants();
 const QuantInfo* find_quant(std::uint32_t gguf_type_id);  // nullptr if not supported
 const QuantInfo& quant_info(Quant id);
+
+// Decodes `n` weights (a multiple of the block) to f32; every level gives the bits of
+// QuantInfo::decode.
+template <Level L>
+void decode_row(Quant type, const std::byte* src, float* dst, std::size_t n) noexcept;
+
+template <>
+void decode_row<Level::kScalar>(Quant type, const std::byte* src, float* dst,
+                                std::size_t n) noexcept;
+template <>
+void decode_row<Level::kAvx2>(Quant type, const std::byte* src, float* dst, std::size_t n) noexcept;
+template <>
+void decode_row<Level::kAvx512>(Quant type, const std::byte* src, float* dst,
+                                std::size_t n) noexcept;
 
 }  // namespace ra::kernels
