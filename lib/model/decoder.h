@@ -3,8 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
-#include <memory>
 #include <span>
 #include <vector>
 
@@ -20,6 +20,7 @@ namespace ra::model {
 
 // A loaded model: configuration and weight views. The gguf::File must outlive it (see load.h).
 struct Model {
+  std::filesystem::path file;  // for messages
   Config config;
   Weights weights;
   std::vector<double> inv_freq;  // [rotary_dims / 2], scaling applied
@@ -32,6 +33,8 @@ struct StepTimes {
   AttendStats attend;
 };
 
+// Throws Error{kBadData} for a token id outside the vocabulary and for activations that are NaN or
+// infinite, naming layer and token. Positions beyond the cache's capacity are the caller's mistake.
 class Decoder {
  public:
   struct Options {
@@ -42,15 +45,16 @@ class Decoder {
   Decoder(const Model& model, Backend& backend, KvCache& cache, AttentionPolicy& attention)
       : Decoder(model, backend, cache, attention, Options{}) {}
 
-  void set_sink(QkvSink* sink) { sink_ = sink; }                       // null = none
+  void set_sink(QkvSink* sink) { sink_ = sink; }  // null = none
   void set_attention(AttentionPolicy& attention) { attention_ = &attention; }
 
   // Called with the logits [rows, vocab] of positions pos..pos+rows-1 of each chunk.
   using OnLogits = std::function<void(std::int64_t pos, MatView<const float> logits)>;
   // Called after each chunk with the number of tokens done; return false to stop early.
   using OnProgress = std::function<bool(std::int64_t done)>;
-  // Appends `ids` in chunks. Logits of every position are computed only if `on_logits` is set (in
-  // blocks of rows, so memory stays bounded). Returns the logits [vocab] of the last position.
+  // Appends `ids` (not empty) in chunks. Logits of every position are computed only if `on_logits`
+  // is set (in blocks of rows, so memory stays bounded). Returns the logits [vocab] of the last
+  // position run, valid until the next call.
   std::span<const float> prefill(std::span<const std::int32_t> ids, const OnLogits& on_logits = {},
                                  const OnProgress& on_progress = {});
   // Appends one token; returns its logits [vocab], valid until the next call.
@@ -60,9 +64,17 @@ class Decoder {
   const Model& model() const { return model_; }
 
  private:
-  void forward(std::span<const std::int32_t> ids, StepTimes* times);  // leaves x_ normalised
-  void block(int layer, std::int64_t pos, MatView<float> x, StepTimes& times);
-  std::span<const float> head(std::size_t row, StepTimes* times);
+  // The rows in use of every buffer of one pass.
+  struct Rows {
+    MatView<float> x, h, q, k, v, att, gate, up;
+  };
+  Rows rows(std::size_t n);
+  void forward(std::span<const std::int32_t> ids, StepTimes& times);
+  void block(int layer, std::int64_t pos, const Rows& r, StepTimes& times);
+  void feed_forward(const LayerWeights& w, const Rows& r);
+  MatView<const float> head(std::size_t first, std::size_t count);
+  MatView<const float> head_in_blocks(std::int64_t pos, std::size_t count,
+                                      const OnLogits& on_logits);
 
   const Model& model_;
   Backend& backend_;
@@ -70,6 +82,7 @@ class Decoder {
   AttentionPolicy* attention_;
   QkvSink* sink_ = nullptr;
   Options options_;
+  Rope rope_;
   Matrix<float> x_, h_, q_, k_, v_, att_, gate_, up_, logits_;
 };
 

@@ -15,8 +15,10 @@ struct LoadOptions {
 
 // Checks metadata and tensor shapes against the graph of the architecture (arch/registry.h).
 // Throws Error{kBadData} naming key or tensor; an unsupported architecture is refused by name with
-// the supported ones as a hint.
+// the supported ones as a hint, and so is a tensor that the graph does not use.
 Model load(const gguf::File& file, const LoadOptions& options = {});
+
+// The keys tokenizer.ggml.*; lengths and special ids are checked, merges by the tokenizer.
 tokenizer::Vocab load_vocab(const gguf::File& file);
 
 }  // namespace ra::model

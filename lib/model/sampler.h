@@ -13,7 +13,8 @@ struct SamplerOptions {
 
 // Next token from logits [vocab]; `step` keys the random stream, so a run repeats from its seed.
 // Throws Error{kBadData} if a logit is NaN or none is finite.
-std::int32_t sample(std::span<const float> logits, const SamplerOptions& options, std::uint64_t step);
+std::int32_t sample(std::span<const float> logits, const SamplerOptions& options,
+                    std::uint64_t step);
 
 // -ln softmax(logits)[id], in f64.
 double nll(std::span<const float> logits, std::int32_t id);

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/model/decoder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "lib/core/error.h"
+
+namespace ra::model {
+namespace {
+
+// Rows of logits computed at once: enough for a GEMM, and 40 MB at 150 000 tokens.
+constexpr std::size_t kLogitRows = 64;
+
+class Stopwatch {
+ public:
+  // Milliseconds since the last lap.
+  double lap() {
+    const auto now = std::chrono::steady_clock::now();
+    const std::chrono::duration<double, std::milli> passed = now - start_;
+    start_ = now;
+    return passed.count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+// First row with a NaN or infinity. All exponent bits set means either; no early exit within a row,
+// so the loop vectorises.
+std::optional<std::size_t> first_bad_row(MatView<const float> x) {
+  constexpr std::uint32_t kExponent = 0x7f800000u;
+  for (std::size_t r = 0; r < x.rows; ++r) {
+    const float* row = x.row(r);
+    std::uint32_t bad = 0;
+    for (std::size_t i = 0; i < x.cols; ++i)
+      bad |= static_cast<std::uint32_t>((std::bit_cast<std::uint32_t>(row[i]) & kExponent) ==
+                                        kExponent);
+    if (bad != 0) return r;
+  }
+  return std::nullopt;
+}
+
+void check_finite(const Model& model, std::string_view where, std::int64_t pos,
+                  MatView<const float> x) {
+  const auto row = first_bad_row(x);
+  if (!row) return;
+  fail_bad_data(
+      {.what = "bad activations",
+       .file = model.file.string(),
+       .where = std::string(where),
+       .why = fmt::format("NaN or infinity at token {}", pos + static_cast<std::int64_t>(*row)),
+       .hint = "broken weights?"});
+}
+
+void check_ids(const Model& model, std::int64_t pos, std::span<const std::int32_t> ids) {
+  for (std::size_t i = 0; i < ids.size(); ++i)
+    if (ids[i] < 0 || ids[i] >= model.config.vocab_size)
+      fail_bad_data({.what = "bad token",
+                     .file = model.file.string(),
+                     .where = fmt::format("position {}", pos + static_cast<std::int64_t>(i)),
+                     .why = fmt::format("id {} is outside the vocabulary of {}", ids[i],
+                                        model.config.vocab_size)});
+}
+
+// The first n rows of a buffer that grows as needed.
+MatView<float> first_rows(Matrix<float>& buffer, std::size_t n, std::size_t cols) {
+  if (buffer.rows() < n || buffer.cols() != cols) buffer = Matrix<float>(n, cols);
+  return buffer.view().row_range(0, n);
+}
+
+}  // namespace
+
+Decoder::Decoder(const Model& model, Backend& backend, KvCache& cache, AttentionPolicy& attention,
+                 const Options& options)
+    : model_(model), backend_(backend), cache_(cache), attention_(&attention), options_(options) {
+  RA_CHECK(options_.chunk > 0);
+  const Config& c = model_.config;
+  const KvCache::Shape& s = cache_.shape();
+  RA_CHECK(s.layers == c.n_layers && s.kv_heads == c.n_kv_heads && s.head_dim == c.head_dim &&
+           s.value_dim == c.value_dim);
+  rope_ = {.interleaved = c.rope_style == RopeStyle::kInterleaved,
+           .head_dim = static_cast<std::size_t>(c.head_dim),
+           .rotary_dims = static_cast<std::size_t>(c.rotary_dims),
+           .inv_freq = model_.inv_freq,
+           .magnitude = model_.rope_magnitude};
+}
+
+Decoder::Rows Decoder::rows(std::size_t n) {
+  const Config& c = model_.config;
+  const auto width = [](int heads, int dim) { return static_cast<std::size_t>(heads) * dim; };
+  return {.x = first_rows(x_, n, width(1, c.dim)),
+          .h = first_rows(h_, n, width(1, c.dim)),
+          .q = first_rows(q_, n, width(c.n_heads, c.head_dim)),
+          .k = first_rows(k_, n, width(c.n_kv_heads, c.head_dim)),
+          .v = first_rows(v_, n, width(c.n_kv_heads, c.value_dim)),
+          .att = first_rows(att_, n, width(c.n_heads, c.value_dim)),
+          .gate = first_rows(gate_, n, width(1, c.ffn_dim)),
+          .up = first_rows(up_, n, width(1, c.ffn_dim))};
+}
+
+std::span<const float> Decoder::prefill(std::span<const std::int32_t> ids,
+                                        const OnLogits& on_logits, const OnProgress& on_progress) {
+  RA_CHECK(!ids.empty());
+  MatView<const float> last;
+  std::size_t n = 0;
+  for (std::size_t done = 0; done < ids.size(); done += n) {
+    n = std::min(options_.chunk, ids.size() - done);
+    // A lone last row would reach the attention policy as a decode step, so it joins this chunk.
+    if (ids.size() - done - n == 1) ++n;
+    const std::int64_t pos = position();
+    StepTimes unused;
+    forward(ids.subspan(done, n), unused);
+    if (on_logits) last = head_in_blocks(pos, n, on_logits);
+    if (on_progress && !on_progress(static_cast<std::int64_t>(done + n))) break;
+  }
+  if (!on_logits) last = head(n - 1, 1);
+  return {last.row(last.rows - 1), last.cols};
+}
+
+std::span<const float> Decoder::step(std::int32_t id, StepTimes* times) {
+  StepTimes t;
+  Stopwatch whole;
+  forward({&id, 1}, t);
+  Stopwatch watch;
+  const MatView<const float> logits = head(0, 1);
+  t.head_ms = watch.lap();
+  t.other_ms = whole.lap() - (t.qkv_ms + t.attend_ms + t.proj_ms + t.ffn_ms + t.head_ms);
+  if (times != nullptr) *times = t;
+  return {logits.row(0), logits.cols};
+}
+
+// Leaves in x the output of the last block, not yet normalised.
+void Decoder::forward(std::span<const std::int32_t> ids, StepTimes& times) {
+  const std::int64_t pos = position();
+  RA_CHECK(static_cast<std::int64_t>(ids.size()) <= cache_.shape().capacity - pos);
+  check_ids(model_, pos, ids);
+  const Rows r = rows(ids.size());
+  backend_.embed(model_.weights.token_embd, ids, r.x);
+  check_finite(model_, "token_embd.weight", pos, r.x);
+  for (int layer = 0; layer < model_.config.n_layers; ++layer) {
+    block(layer, pos, r, times);
+    check_finite(model_, fmt::format("layer {}", layer), pos, r.x);
+  }
+}
+
+// One decoder block on x [tokens, dim], in place.
+void Decoder::block(int layer, std::int64_t pos, const Rows& r, StepTimes& times) {
+  const LayerWeights& w = model_.weights.layers[static_cast<std::size_t>(layer)];
+  Stopwatch watch;
+  backend_.rms_norm(r.x, w.attn_norm, model_.config.norm_eps, r.h);
+  backend_.matmul(w.wq, w.bq, r.h, r.q);
+  backend_.matmul(w.wk, w.bk, r.h, r.k);
+  backend_.matmul(w.wv, w.bv, r.h, r.v);
+  backend_.rope(rope_, pos, r.q);
+  backend_.rope(rope_, pos, r.k);
+  times.qkv_ms += watch.lap();
+  if (sink_ != nullptr) sink_->on_qkv({layer, pos, r.q, r.k, r.v});
+  cache_.append(layer, r.k, r.v);
+  watch.lap();  // the tap and the copy count as other
+  times.attend +=
+      attention_->attend({layer, pos, r.q, &cache_, model_.config.attention_scale}, r.att);
+  times.attend_ms += watch.lap();
+  backend_.matmul_add(w.wo, r.att, r.x);
+  times.proj_ms += watch.lap();
+  feed_forward(w, r);
+  times.ffn_ms += watch.lap();
+}
+
+void Decoder::feed_forward(const LayerWeights& w, const Rows& r) {
+  backend_.rms_norm(r.x, w.ffn_norm, model_.config.norm_eps, r.h);
+  backend_.matmul(w.gate, {}, r.h, r.gate);
+  backend_.matmul(w.up, {}, r.h, r.up);
+  backend_.swiglu(r.up, r.gate);
+  backend_.matmul_add(w.down, r.gate, r.x);
+}
+
+// Logits [count, vocab] of rows first.. of the last pass.
+MatView<const float> Decoder::head(std::size_t first, std::size_t count) {
+  const MatView<float> h = h_.view().row_range(first, count);
+  const MatView<float> logits =
+      first_rows(logits_, count, static_cast<std::size_t>(model_.config.vocab_size));
+  backend_.rms_norm(x_.view().row_range(first, count), model_.weights.output_norm,
+                    model_.config.norm_eps, h);
+  backend_.matmul(model_.weights.output, {}, h, logits);
+  return logits;
+}
+
+MatView<const float> Decoder::head_in_blocks(std::int64_t pos, std::size_t count,
+                                             const OnLogits& on_logits) {
+  MatView<const float> logits;
+  for (std::size_t first = 0; first < count; first += kLogitRows) {
+    logits = head(first, std::min(kLogitRows, count - first));
+    on_logits(pos + static_cast<std::int64_t>(first), logits);
+  }
+  return logits;
+}
+
+}  // namespace ra::model
