@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: Apache-2.0
+// ra-bench decode: token by token on the real model over a prefilled context, modes interleaved.
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <memory>
+#include <numeric>
+
+#include "apps/bench/alloc_counter.h"
+#include "apps/bench/decode_table.h"
+#include "apps/bench/options.h"
+#include "lib/attention/train_queries.h"
+#include "lib/bench/results.h"
+#include "lib/bench/roofline.h"
+#include "lib/core/error.h"
+#include "lib/core/hash.h"
+#include "lib/core/memory.h"
+#include "lib/core/parallel.h"
+#include "lib/core/progress.h"
+#include "lib/core/text_file.h"
+#include "lib/gguf/reader.h"
+#include "lib/model/cpu_backend.h"
+#include "lib/model/decoder.h"
+#include "lib/model/exact_attention.h"
+#include "lib/model/load.h"
+#include "lib/stats/divergence.h"
+#include "lib/tokenizer/tokenizer.h"
+
+namespace ra::bench_app {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double ms_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+struct Input {
+  std::unique_ptr<gguf::File> file;
+  model::Model model;
+  std::vector<std::int32_t> ids;
+  std::string sha256;  // of the token ids' source
+};
+
+Input read_input(const DecodeOptions& o, std::int64_t longest) {
+  Input in;
+  in.file = gguf::File::open(
+      o.model, {.mode = o.load_mode == "mmap" ? gguf::LoadMode::kMmap : gguf::LoadMode::kRead,
+                .check_tensors = o.check_tensors == "on"});
+  in.model = model::load(*in.file);
+  if (longest > in.model.config.context_length)
+    fail_bad_data({.what = "context too long",
+                   .file = o.model,
+                   .where = "-c",
+                   .why = fmt::format("{} tokens, the model's context holds {}", longest,
+                                      in.model.config.context_length)});
+  if (o.text.empty() && o.tokens_file.empty())
+    fail_usage("-f", "no text", "give -f or --tokens-file");
+  if (!o.tokens_file.empty()) {
+    in.ids = read_ids_file(o.tokens_file);
+    for (const std::int32_t id : in.ids)
+      if (id < 0 || id >= in.model.config.vocab_size)
+        fail_bad_data({.what = "bad token id",
+                       .file = o.tokens_file,
+                       .why = fmt::format("{} is not in the vocabulary of {}", id,
+                                          in.model.config.vocab_size)});
+    in.sha256 = sha256_file(o.tokens_file);
+  } else {
+    const auto tokenizer = tokenizer::Tokenizer::create(model::load_vocab(*in.file));
+    in.ids = tokenizer->encode(read_text_file(o.text));
+    in.sha256 = sha256_file(o.text);
+  }
+  if (static_cast<std::int64_t>(in.ids.size()) < longest)
+    fail_bad_data({.what = "text too short",
+                   .file = o.text.empty() ? o.tokens_file : o.text,
+                   .where = "-c",
+                   .why = fmt::format("{} tokens, {} needed", in.ids.size(), longest)});
+  return in;
+}
+
+std::size_t weight_bytes(const model::Weights& w) {
+  const auto bytes = [](const model::Weight& t) { return t.rows * t.row_bytes; };
+  std::size_t sum = bytes(w.output_norm) + bytes(w.output);
+  for (const auto& l : w.layers)
+    for (const model::Weight* t : {&l.attn_norm, &l.wq, &l.wk, &l.wv, &l.bq, &l.bk, &l.bv, &l.wo,
+                                   &l.ffn_norm, &l.gate, &l.up, &l.down})
+      sum += bytes(*t);
+  return sum;
+}
+
+std::int64_t peak_rss_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return std::int64_t{usage.ru_maxrss} * 1024;
+}
+
+// One mode over one context: what was built and what the repetitions gave.
+struct Measured {
+  ModeRun run;
+  std::unique_ptr<model::AttentionPolicy> policy;
+  attention::SparseAttention* sparse = nullptr;  // the same object, if the mode has a static set
+  std::vector<std::vector<double>> token_ms;     // repetition x token
+  model::StepTimes times;                        // sums over all tokens
+  std::int64_t tokens = 0, allocations = 0;
+  std::vector<double> kld;
+  std::int64_t same_top1 = 0;
+};
+
+model::StepTimes& operator+=(model::StepTimes& a, const model::StepTimes& b) {
+  a.qkv_ms += b.qkv_ms;
+  a.attend_ms += b.attend_ms;
+  a.proj_ms += b.proj_ms;
+  a.ffn_ms += b.ffn_ms;
+  a.head_ms += b.head_ms;
+  a.other_ms += b.other_ms;
+  a.attend += b.attend;
+  return a;
+}
+
+class ContextBench {
+ public:
+  ContextBench(const DecodeOptions& o, const cli::CommonOptions& common, const Input& in,
+               std::int64_t context)
+      : o_(o),
+        in_(in),
+        context_(context),
+        prompt_(context - o.n_decode),
+        seed_(common.seed),
+        shape_{in.model.config.n_layers,
+               in.model.config.n_kv_heads,
+               in.model.config.head_dim,
+               in.model.config.value_dim,
+               context,
+               o.kv_dtype == "f32" ? model::KvType::kF32 : model::KvType::kBf16},
+        cache_(shape_),
+        backend_(o.compute == "f32" ? model::Compute::kF32 : model::Compute::kAuto),
+        decoder_(in.model, backend_, cache_, exact_) {}
+
+  void prefill(const std::vector<ModeRun>& runs) {
+    const bool train = std::any_of(runs.begin(), runs.end(), [](const ModeRun& r) {
+      return r.sparse.index && r.sparse.index->needs_queries;
+    });
+    if (train)
+      queries_ =
+          std::make_unique<attention::TrainQueries>(in_.model.config, prompt_, o_.sparse.train);
+    decoder_.set_sink(queries_.get());
+    Progress progress(fmt::format("prefill {}", prompt_), static_cast<std::uint64_t>(prompt_),
+                      "tokens");
+    const auto start = Clock::now();
+    decoder_.prefill(std::span(in_.ids).first(static_cast<std::size_t>(prompt_)), {},
+                     [&](std::int64_t done) {
+                       progress.update(static_cast<std::uint64_t>(done));
+                       return true;
+                     });
+    prefill_ms_ = ms_since(start);
+    decoder_.set_sink(nullptr);
+  }
+
+  void build(const std::vector<ModeRun>& runs) {
+    for (const ModeRun& run : runs) {
+      Measured m;
+      m.run = run;
+      if (run.mode->dense) {
+        m.policy = std::make_unique<model::ExactAttention>();
+      } else {
+        auto sparse = std::make_unique<attention::SparseAttention>(
+            attention::shape_of(in_.model.config), run.sparse);
+        Progress progress(fmt::format("build {}", run.mode->name),
+                          static_cast<std::uint64_t>(std::max(1, sparse->index_count())),
+                          "indexes");
+        attention::SparseAttention::QueriesOf queries;
+        if (queries_) queries = [&](int layer, int head) { return queries_->head(layer, head); };
+        sparse->build(cache_, queries, seed_,
+                      [&](int done) { progress.update(static_cast<std::uint64_t>(done)); });
+        m.sparse = sparse.get();
+        m.policy = std::move(sparse);
+      }
+      measured_.push_back(std::move(m));
+    }
+  }
+
+  // Full attention on the same tokens first: the reference of quality, never of time.
+  void reference() {
+    decoder_.set_attention(exact_);
+    cache_.truncate(prompt_);
+    for (int i = 0; i < o_.n_decode; ++i) {
+      const auto logits = decoder_.step(token(i));
+      reference_.insert(reference_.end(), logits.begin(), logits.end());
+    }
+  }
+
+  void measure() {
+    Progress progress(fmt::format("decode at {}", context_),
+                      static_cast<std::uint64_t>(o_.repetitions) * measured_.size(), "runs");
+    std::uint64_t done = 0;
+    for (int r = 0; r < o_.repetitions; ++r)
+      for (std::size_t i = 0; i < measured_.size(); ++i) {
+        // Rotated order: no mode always runs after the same one.
+        Measured& m = measured_[(i + static_cast<std::size_t>(r)) % measured_.size()];
+        repetition(m, r == 0);
+        progress.update(++done, std::string(m.run.mode->name));
+      }
+  }
+
+  void write(bench::ResultWriter& out, double bandwidth) {
+    for (const Measured& m : measured_) out.write(result(m, bandwidth));
+  }
+
+ private:
+  std::int32_t token(int i) const { return in_.ids[static_cast<std::size_t>(prompt_ + i)]; }
+
+  void repetition(Measured& m, bool with_quality) {
+    decoder_.set_attention(*m.policy);
+    cache_.truncate(prompt_);
+    const std::size_t vocab = static_cast<std::size_t>(in_.model.config.vocab_size);
+    std::vector<double> ms;
+    for (int i = 0; i < o_.n_decode; ++i) {
+      model::StepTimes times;
+      const std::int64_t before = allocations();
+      const auto start = Clock::now();
+      const auto logits = decoder_.step(token(i), &times);
+      ms.push_back(ms_since(start));
+      m.allocations += allocations() - before;
+      m.times += times;
+      ++m.tokens;
+      if (!with_quality) continue;
+      const auto full =
+          std::span<const float>(reference_).subspan(static_cast<std::size_t>(i) * vocab, vocab);
+      m.kld.push_back(stats::kl_divergence(full, logits));
+      const auto top = [](std::span<const float> l) {
+        return std::max_element(l.begin(), l.end()) - l.begin();
+      };
+      m.same_top1 += top(full) == top(logits) ? 1 : 0;
+    }
+    m.token_ms.push_back(std::move(ms));
+  }
+
+  bench::Result result(const Measured& m, double bandwidth) const;
+
+  const DecodeOptions& o_;
+  const Input& in_;
+  std::int64_t context_, prompt_;
+  std::uint64_t seed_;
+  model::KvCache::Shape shape_;
+  model::KvCache cache_;
+  model::CpuBackend backend_;
+  model::ExactAttention exact_;
+  model::Decoder decoder_;
+  std::unique_ptr<attention::TrainQueries> queries_;
+  std::vector<Measured> measured_;
+  std::vector<float> reference_;  // [n_decode, vocab]
+  double prefill_ms_ = 0;
+};
+
+bench::Result ContextBench::result(const Measured& m, double bandwidth) const {
+  bench::Result r;
+  r.kind = "decode";
+  r.config = {
+      {"model_sha256", in_.file->sha256()},
+      {"input_sha256", in_.sha256},
+      {"seed", seed_},
+      {"threads", threads()},
+      {"deterministic", true},
+      {"architecture", in_.model.config.architecture},
+      {"mode", m.run.mode->name},
+      {"context", context_},
+      {"n_decode", o_.n_decode},
+      {"repetitions", o_.repetitions},
+      {"kv_dtype", o_.kv_dtype},
+      {"compute", o_.compute},
+      {"k", m.run.sparse.index ? Json(o_.sparse.k) : Json(nullptr)},
+      {"sink", m.run.mode->dense ? Json(nullptr) : Json(o_.sparse.sink)},
+      {"window", m.run.mode->dense ? Json(nullptr) : Json(o_.sparse.window)},
+      {"index", m.run.index_text.empty() ? Json(nullptr) : Json(m.run.index_text)},
+      {"train", m.run.sparse.index && m.run.sparse.index->needs_queries ? Json(o_.sparse.train)
+                                                                        : Json(nullptr)}};
+  std::vector<double> all;
+  for (const auto& rep : m.token_ms) all.insert(all.end(), rep.begin(), rep.end());
+  const Json p = bench::percentiles(all);
+  const double decode_ms = p["p50"], n = static_cast<double>(m.tokens);
+  const double mean_ms = std::accumulate(all.begin(), all.end(), 0.0) / n;
+  const model::AttendStats& a = m.times.attend;
+  // Parts are shares of the mean step, given in units of the median step: they sum to decode_ms.
+  const auto part = [&](double total_ms) { return total_ms / n / mean_ms * decode_ms; };
+  const double attend_rest =
+      std::max(0.0, m.times.attend_ms - a.search_ms - a.gather_ms - a.static_ms - a.merge_ms);
+  const double read_bytes =
+      static_cast<double>(weight_bytes(in_.model.weights)) + static_cast<double>(a.bytes) / n;
+  Json& x = r.metrics;
+  x["decode_ms"] = decode_ms;
+  x["decode_tok_s"] = 1000 / decode_ms;
+  x["prefill_ms"] = prefill_ms_;
+  x["prefill_tok_s"] = static_cast<double>(prompt_) / prefill_ms_ * 1000;
+  x["build_ms"] = m.sparse != nullptr ? m.sparse->totals().build_ms : 0.0;
+  x["index_bytes"] = m.sparse != nullptr ? m.sparse->totals().bytes : 0;
+  x["kv_bytes"] = model::KvCache::bytes(shape_);
+  x["peak_rss_bytes"] = peak_rss_bytes();
+  x["scanned_frac"] = m.run.mode->dense ? 1.0
+                      : a.indexed_keys > 0
+                          ? static_cast<double>(a.distances) / static_cast<double>(a.indexed_keys)
+                          : 0.0;
+  x["read_bytes"] = read_bytes;
+  x["read_gb_s"] = read_bytes / decode_ms / 1e6;
+  x["bandwidth_frac"] =
+      bandwidth > 0 ? Json(read_bytes / decode_ms / 1e6 / bandwidth) : Json(nullptr);
+  x["qkv_ms"] = part(m.times.qkv_ms);
+  x["search_ms"] = part(a.search_ms);
+  x["gather_ms"] = part(a.gather_ms);
+  x["static_ms"] = part(a.static_ms);
+  x["merge_ms"] = part(a.merge_ms);
+  x["proj_ms"] = part(m.times.proj_ms);
+  x["ffn_ms"] = part(m.times.ffn_ms);
+  x["head_ms"] = part(m.times.head_ms);
+  const double named = m.times.qkv_ms + m.times.attend_ms - attend_rest + m.times.proj_ms +
+                       m.times.ffn_ms + m.times.head_ms;
+  x["other_ms"] = decode_ms - part(named);
+  x["search_busy_ms"] = a.search_busy_ms / n;
+  x["static_busy_ms"] = a.static_busy_ms / n;
+  const double busy = a.search_busy_ms + a.static_busy_ms;
+  const double wall = a.search_ms + a.static_ms;
+  x["overlap_frac"] = busy > 0 && m.sparse != nullptr ? std::max(0.0, 1 - wall / busy) : 0.0;
+  x["same_top1_frac"] = static_cast<double>(m.same_top1) / static_cast<double>(o_.n_decode);
+  x["kld_mean"] =
+      std::accumulate(m.kld.begin(), m.kld.end(), 0.0) / static_cast<double>(m.kld.size());
+  x["work_distances"] = static_cast<double>(a.distances) / n;
+  x["work_bytes"] = static_cast<double>(a.bytes) / n;
+  x["work_hops"] = static_cast<double>(a.hops) / n;
+  x["work_allocs"] = static_cast<double>(m.allocations) / n;
+  r.samples["decode_ms"] = m.token_ms;
+  r.samples["kld"] = {m.kld};
+  return r;
+}
+
+// What must be resident at the longest context, before any of it is allocated.
+void check_plan(const DecodeOptions& o, const cli::CommonOptions& common, const Input& in,
+                const std::vector<ModeRun>& runs, std::int64_t context) {
+  const model::Config& c = in.model.config;
+  const auto u64 = [](auto n) { return static_cast<std::uint64_t>(n); };
+  const std::uint64_t keys =
+      u64(context) * u64(c.n_layers) * u64(c.n_kv_heads) * u64(c.head_dim) * sizeof(float);
+  // Each index keeps its keys in f32 and, at most, 2 x 35 links of 4 bytes beside them.
+  const std::uint64_t links = u64(context) * u64(c.n_layers) * u64(c.n_kv_heads) * 280;
+  std::uint64_t indexes = 0;
+  for (const ModeRun& run : runs)
+    if (run.sparse.index)
+      indexes += (keys + links) * (run.sparse.index->share_group ? 1 : u64(c.group()));
+  const std::vector<MemoryNeed> needs{
+      {"weights", weight_bytes(in.model.weights)},
+      {"KV cache", 2 * keys / (o.kv_dtype == "f32" ? 1 : 2)},
+      {"indexes", indexes},
+      {"training queries",
+       u64(o.sparse.train) * u64(c.n_layers) * u64(c.n_heads) * u64(c.head_dim) * sizeof(float)},
+      {"reference logits", u64(o.n_decode) * u64(c.vocab_size) * sizeof(float)},
+      {"activations", u64(2048) * u64(4 * c.dim + 2 * c.ffn_dim) * sizeof(float)}};
+  check_memory(needs, memory_limit(common.memory_limit));
+}
+
+}  // namespace
+
+int run_decode(const DecodeOptions& o, const cli::CommonOptions& common) {
+  const std::vector<ModeRun> runs = mode_runs(o.sparse);
+  const std::vector<std::int64_t> contexts = parse_contexts(o.contexts);
+  for (const std::int64_t c : contexts)
+    if (c <= o.n_decode)
+      fail_usage("-c", fmt::format("{} leaves no prompt before {} decoded tokens", c, o.n_decode));
+  const Input in = read_input(o, contexts.back());
+  check_plan(o, common, in, runs, contexts.back());
+  const double bandwidth = bench::read_bandwidth_gb_s();
+  bench::ResultWriter out(o.sparse.out,
+                          {.tool = "ra-bench", .pair = o.sparse.pair, .bandwidth_gb_s = bandwidth});
+  for (const std::int64_t context : contexts) {
+    ContextBench bench(o, common, in, context);
+    bench.prefill(runs);
+    bench.build(runs);
+    bench.reference();
+    bench.measure();
+    bench.write(out, bandwidth);
+  }
+  in.file->check_unchanged();
+  if (o.sparse.out != "-") print_decode_table(out.records(), o.sparse.format);
+  return 0;
+}
+
+}  // namespace ra::bench_app

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/bench/decode_table.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <map>
+#include <tuple>
+
+#include "lib/bench/table.h"
+
+namespace ra::bench_app {
+namespace {
+
+std::string fixed(double v, int digits) { return fmt::format("{:.{}f}", v, digits); }
+
+}  // namespace
+
+void print_decode_table(const std::vector<Json>& records, const std::string& format) {
+  if (format == "none" || records.empty()) return;
+  bench::Table table({"context", "<mode", "ms/token", "p95", "p99", "retrieval", "attention",
+                      "other", "scanned %", "GB/s", "top-1 %", "KL", "build s"});
+  for (const Json& r : records) {
+    const Json &m = r["metrics"], &p = r["percentiles"]["decode_ms"];
+    const double retrieval = m["search_ms"].get<double>() + m["gather_ms"].get<double>();
+    const double attention = m["static_ms"].get<double>() + m["merge_ms"].get<double>();
+    const double total = m["decode_ms"];
+    table.add({r["config"]["context"].dump(), r["config"]["mode"].get<std::string>(),
+               fixed(total, 2), fixed(p["p95"], 2), fixed(p["p99"], 2), fixed(retrieval, 2),
+               fixed(attention, 2), fixed(total - retrieval - attention, 2),
+               fixed(100 * m["scanned_frac"].get<double>(), 2), fixed(m["read_gb_s"], 1),
+               fixed(100 * m["same_top1_frac"].get<double>(), 1),
+               fmt::format("{:.2g}", m["kld_mean"].get<double>()),
+               fixed(m["build_ms"].get<double>() / 1000, 2)});
+  }
+  fmt::print(
+      "{}\nms per token (median); retrieval + attention + other = ms/token; KL and top-1 against "
+      "full attention on the same tokens; read bandwidth here {:.1f} GB/s\n",
+      table.render(format), records.front()["provenance"]["bandwidth_gb_s"].get<double>());
+}
+
+void print_attention_table(const std::vector<Json>& records, const std::string& format) {
+  if (format == "none" || records.empty()) return;
+  // One row per context and mode: means over the layers, in order of first appearance.
+  struct Row {
+    double ms = 0, search = 0, fixed_set = 0, scanned = 0, l2 = 0, mass = 0, build_s = 0;
+    int layers = 0;
+  };
+  std::vector<std::pair<std::string, std::string>> order;
+  std::map<std::pair<std::string, std::string>, Row> rows;
+  for (const Json& r : records) {
+    const std::pair key{r["config"]["context"].dump(), r["config"]["mode"].get<std::string>()};
+    if (!rows.contains(key)) order.push_back(key);
+    Row& row = rows[key];
+    const Json& m = r["metrics"];
+    row.ms += m["attention_ms"].get<double>();
+    row.search += m["search_ms"].get<double>() + m["gather_ms"].get<double>();
+    row.fixed_set += m["static_ms"].get<double>() + m["merge_ms"].get<double>();
+    row.scanned += m["scanned_frac"].get<double>();
+    row.l2 += m["output_rel_l2"].get<double>();
+    row.mass += m["mass_all_frac"].get<double>();
+    row.build_s += m["build_ms"].get<double>() / 1000;
+    ++row.layers;
+  }
+  bench::Table table({"context", "<mode", "layers", "ms/layer", "retrieval", "attention",
+                      "scanned %", "mass %", "rel. L2", "build s"});
+  for (const auto& key : order) {
+    const Row& row = rows[key];
+    const double n = row.layers;
+    table.add({key.first, key.second, std::to_string(row.layers), fixed(row.ms / n, 3),
+               fixed(row.search / n, 3), fixed(row.fixed_set / n, 3),
+               fixed(100 * row.scanned / n, 2), fixed(100 * row.mass / n, 2),
+               fmt::format("{:.2g}", row.l2 / n), fixed(row.build_s, 2)});
+  }
+  fmt::print(
+      "{}\nms per token and layer (median over queries, mean over layers); mass and L2 against "
+      "full "
+      "attention\n",
+      table.render(format));
+}
+
+}  // namespace ra::bench_app

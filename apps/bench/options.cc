@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/bench/options.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+
+#include "lib/core/error.h"
+#include "lib/core/params.h"
+
+namespace ra::bench_app {
+namespace {
+
+std::vector<std::string> mode_names() {
+  std::vector<std::string> names;
+  for (const auto& mode : attention::modes()) names.emplace_back(mode.name);
+  return names;
+}
+
+std::string mode_help() {
+  std::string help = "Modes, in this order (repeat or comma list):";
+  for (const auto& mode : attention::modes())
+    help += fmt::format("\n  {:<10} {}", mode.name, mode.help);
+  return help;
+}
+
+std::int64_t number(std::string_view text, const std::string& whole) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || value <= 0)
+    fail_usage("-c", fmt::format("'{}' in '{}' is not a positive number", text, whole),
+               "for example 4096,8192 or 4096-16384+4096 or 4096-65536*2");
+  return value;
+}
+
+}  // namespace
+
+void bind(CLI::App& app, SparseModeOptions& o) {
+  app.add_option("--mode", o.modes, mode_help())
+      ->delimiter(',')
+      ->check(CLI::IsMember(mode_names()))
+      ->take_all();
+  app.add_option(
+      "--index", o.index,
+      "Index specs, e.g. ivf:lists=256,probes=16;roar:metric=query,ef=200: each replaces "
+      "the default of the mode of its type (roar or others: retrieval)");
+  app.add_option("-k", o.k, "Keys retrieved per query head")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  app.add_option("--sink", o.sink, "First positions always attended")
+      ->check(CLI::Range(0, 1 << 20))
+      ->capture_default_str();
+  app.add_option("--window", o.window, "Last positions always attended")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  app.add_option("--train", o.train, "Most prompt positions whose queries train an index")
+      ->check(CLI::Range(1, 1 << 24))
+      ->capture_default_str();
+  app.add_option("-o,--output", o.out, "Append result records (JSON lines); - = stdout");
+  app.add_option("--format", o.format, "Table on stdout: md, csv or none")
+      ->check(CLI::IsMember({"md", "csv", "none"}))
+      ->capture_default_str();
+  app.add_option("--pair", o.pair, "Number of the pair this run belongs to (for compare)");
+}
+
+void bind(CLI::App& app, DecodeOptions& o) {
+  app.add_option("-m,--model", o.model, "GGUF model")->required();
+  auto* text =
+      app.add_option("-f,--file", o.text, "UTF-8 text: context and the tokens decoded after it");
+  app.add_option("--tokens-file", o.tokens_file, "One token id per line instead of -f")
+      ->excludes(text);
+  app.add_option(
+         "-c,--contexts", o.contexts,
+         "Lengths in tokens, prompt and decoded: 4096,8192 or first-last+step or first-last*mult")
+      ->required();
+  app.add_option("-n,--n-decode", o.n_decode, "Tokens decoded per repetition")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  app.add_option("-r,--repetitions", o.repetitions, "Repetitions, modes interleaved")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_option("--kv-dtype", o.kv_dtype, "KV cache: bf16 or f32")
+      ->check(CLI::IsMember({"bf16", "f32"}))
+      ->capture_default_str();
+  app.add_option("--compute", o.compute, "auto, or f32 arithmetic throughout")
+      ->check(CLI::IsMember({"auto", "f32"}))
+      ->capture_default_str();
+  app.add_option("--load-mode", o.load_mode, "mmap or read")
+      ->check(CLI::IsMember({"mmap", "read"}))
+      ->capture_default_str();
+  app.add_option("--check-tensors", o.check_tensors, "Check block scales for NaN/Inf: on or off")
+      ->check(CLI::IsMember({"on", "off"}))
+      ->capture_default_str();
+  bind(app, o.sparse);
+}
+
+void bind(CLI::App& app, AttentionOptions& o) {
+  app.add_option("-d,--dump", o.dump, "Dump made by ra-dump")->required();
+  app.add_option("-c,--contexts", o.contexts,
+                 "Lengths in tokens, at most the dump's; default all of it");
+  app.add_option("--layers", o.layers, "Layers, e.g. 0,5,12-15; default all dumped");
+  app.add_option("--queries", o.queries, "Queries measured per layer: the last ones of the context")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  app.add_option("-r,--repetitions", o.repetitions, "Repetitions, modes interleaved")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  bind(app, o.sparse);
+}
+
+void bind(CLI::App& app, CompareOptions& o) {
+  app.add_option("base", o.base, "Result records or Google Benchmark JSON")->required();
+  app.add_option("new", o.fresh, "The same of the version under test")->required();
+  app.add_option("--threshold", o.threshold, "Smallest slow-down that counts")
+      ->capture_default_str();
+  app.add_option("--alpha", o.alpha, "Family-wise error rate (Holm)")
+      ->check(CLI::Range(1e-6, 0.5))
+      ->capture_default_str();
+  app.add_flag("--allow-missing", o.allow_missing,
+               "Records on one side only do not make it inconclusive");
+  app.add_option("--format", o.format, "Table on stdout: md, csv or none")
+      ->check(CLI::IsMember({"md", "csv", "none"}))
+      ->capture_default_str();
+}
+
+std::vector<ModeRun> mode_runs(const SparseModeOptions& o) {
+  std::vector<index::IndexSpec> given;
+  if (!o.index.empty())
+    for (const Spec& spec : parse_specs(o.index)) given.push_back(index::check_index_spec(spec));
+  std::vector<ModeRun> runs;
+  std::set<std::string_view> used;
+  for (const std::string& name : o.modes) {
+    const attention::Mode& mode = attention::find_mode(name);
+    ModeRun run{.mode = &mode,
+                .sparse = {.sink = o.sink, .window = o.window, .k = o.k, .effort = 0, .index = {}},
+                .index_text = {}};
+    if (!mode.index.empty()) {
+      run.sparse.index = index::check_index_spec(parse_specs(mode.index).front());
+      for (const auto& spec : given) {
+        const bool same_type = spec.spec.name == run.sparse.index->spec.name;
+        // A type that has a mode of its own is not retrieval's, unless that mode is not run.
+        const bool own_mode = std::any_of(o.modes.begin(), o.modes.end(), [&](const auto& m) {
+          const auto& other = attention::find_mode(m);
+          return !other.any_index &&
+                 parse_specs(other.index.empty() ? "-" : other.index).front().name ==
+                     spec.spec.name;
+        });
+        if (same_type || (mode.any_index && !own_mode)) {
+          run.sparse.index = spec;
+          used.insert(spec.spec.name);
+        }
+      }
+      const auto& efforts = run.sparse.index->efforts;
+      if (efforts.size() != 1)
+        fail_usage("--index", fmt::format("{}: one effort per run here, not a sweep",
+                                          run.sparse.index->spec.text()));
+      run.sparse.effort = efforts.front();
+      run.index_text = run.sparse.index->spec.text();
+    }
+    runs.push_back(std::move(run));
+  }
+  for (const auto& spec : given)
+    if (!used.contains(spec.spec.name))
+      fail_usage("--index", fmt::format("no chosen mode uses '{}'", spec.spec.name));
+  return runs;
+}
+
+std::vector<std::int64_t> parse_contexts(const std::string& text) {
+  std::set<std::int64_t> out;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    const std::string_view item = std::string_view(text).substr(begin, end - begin);
+    begin = end + 1;
+    const std::size_t dash = item.find('-'), op = item.find_first_of("+*");
+    if (dash == std::string_view::npos) {
+      out.insert(number(item, text));
+      continue;
+    }
+    const std::int64_t first = number(item.substr(0, dash), text);
+    const std::int64_t last = number(item.substr(dash + 1, op - dash - 1), text);
+    const bool multiply = op == std::string_view::npos || item[op] == '*';
+    const std::int64_t step = op == std::string_view::npos ? 2 : number(item.substr(op + 1), text);
+    if (first > last || (multiply && step < 2))
+      fail_usage("-c", fmt::format("'{}' is an empty range or has a factor below 2", item));
+    for (std::int64_t c = first; c <= last; c = multiply ? c * step : c + step) out.insert(c);
+  }
+  return {out.begin(), out.end()};
+}
+
+}  // namespace ra::bench_app

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Options of ra-bench's measuring subcommands, bound once and printed back with every record.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apps/cli.h"
+#include "lib/attention/modes.h"
+#include "lib/attention/sparse.h"
+
+namespace ra::bench_app {
+
+// What decode and attention share.
+struct SparseModeOptions {
+  std::vector<std::string> modes{"full", "streaming", "knn", "ivf", "hnsw", "retrieval"};
+  std::string index;  // replaces the default index of the modes of its type, and of retrieval
+  int k = 100, sink = 128, window = 512;
+  std::int64_t train = 2048;  // most prompt positions whose queries train an index
+  std::string out, format = "md";
+  std::optional<std::int64_t> pair;
+};
+void bind(CLI::App& app, SparseModeOptions& o);
+
+struct DecodeOptions {
+  SparseModeOptions sparse;
+  std::string model, text, tokens_file, contexts;
+  int n_decode = 32, repetitions = 3;
+  std::string kv_dtype = "bf16", compute = "auto", load_mode = "mmap", check_tensors = "on";
+};
+void bind(CLI::App& app, DecodeOptions& o);
+
+struct AttentionOptions {
+  SparseModeOptions sparse;
+  std::string dump, contexts, layers;
+  int queries = 64, repetitions = 3;
+};
+void bind(CLI::App& app, AttentionOptions& o);
+
+struct CompareOptions {
+  std::string base, fresh;
+  std::string threshold = "3%";
+  double alpha = 0.01;
+  bool allow_missing = false;
+  std::string format = "md";
+};
+void bind(CLI::App& app, CompareOptions& o);
+
+// One line of work: a mode with its checked index.
+struct ModeRun {
+  const attention::Mode* mode = nullptr;
+  attention::SparseOptions sparse;
+  std::string index_text;  // canonical spec with its effort, "" if the mode has no index
+};
+// Modes in the order given. `--index SPEC` applies to the mode whose default index has the same
+// type, and to retrieval. Throws Error{kUsage}.
+std::vector<ModeRun> mode_runs(const SparseModeOptions& o);
+
+// "4096,8192", "4096-16384+4096", "4096-65536*2" -> ascending distinct lengths.
+std::vector<std::int64_t> parse_contexts(const std::string& text);
+
+int run_decode(const DecodeOptions& o, const cli::CommonOptions& common);
+int run_attention(const AttentionOptions& o, const cli::CommonOptions& common);
+int run_compare(const CompareOptions& o, const cli::CommonOptions& common);
+
+}  // namespace ra::bench_app

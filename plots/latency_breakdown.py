@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the time of a decoded token goes, per mode and context (paper, Table 5).
+
+usage: latency_breakdown.py OUT RECORDS.jsonl ...     (records of `ra-bench decode`)
+"""
+import sys
+
+import style
+
+PARTS = (  # label, fields, colour
+    ("retrieval", ("search_ms", "gather_ms"), style.RED),
+    ("attention", ("static_ms", "merge_ms"), style.ORANGE),
+    ("weights (QKV, output, FFN, head)", ("qkv_ms", "proj_ms", "ffn_ms", "head_ms"), style.SKY),
+    ("other", ("other_ms",), "#bbbbbb"),
+)
+
+
+def main(out, paths):
+    records = style.read(paths, "decode")
+    contexts = sorted({r["config"]["context"] for r in records})
+    figure, axes = style.plt.subplots(1, len(contexts), figsize=(max(6.4, 3.6 * len(contexts)), 3.6),
+                                      sharey=True, squeeze=False)
+    for ax, context in zip(axes[0], contexts):
+        rows = [r for r in records if r["config"]["context"] == context]
+        names = [r["config"]["mode"] for r in rows]
+        left = [0.0] * len(rows)
+        for label, fields, colour in PARTS:
+            widths = [sum(r["metrics"][f] for f in fields) for r in rows]
+            ax.barh(names, widths, left=left, color=colour, label=label, height=0.7)
+            left = [a + b for a, b in zip(left, widths)]
+        for y, r in enumerate(rows):
+            m = r["metrics"]
+            ax.text(left[y], y, f" {left[y]:.1f} ms  ({100 * m['same_top1_frac']:.0f}% same top-1)", va="center",
+                    fontsize=7.5)
+            p95 = r["percentiles"]["decode_ms"]["p95"]
+            ax.plot([left[y], p95], [y - 0.38] * 2, color=style.BLACK, linewidth=0.8)
+        ax.invert_yaxis()
+        ax.grid(axis="y", visible=False)
+        ax.set(title=f"context {context:,}", xlabel="ms per token (median; thin line: to p95)",
+               xlim=(0, max(left) * 1.42))
+    axes[0][0].legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=len(PARTS), fontsize=8) \
+        if len(contexts) == 1 else figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center",
+                                                 ncols=len(PARTS), fontsize=8)
+    figure.suptitle("Decode latency by mode", fontsize=11.5)
+    style.footer(figure, records)
+    style.save(figure, out)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        raise SystemExit(__doc__)
+    main(sys.argv[1], sys.argv[2:])

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/attention/sparse.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <set>
+
+#include "lib/core/parallel.h"
+#include "lib/core/rng.h"
+
+namespace ra::attention {
+namespace {
+
+constexpr AttentionShape kShape{
+    .layers = 2, .heads = 6, .kv_heads = 2, .head_dim = 16, .value_dim = 16};
+constexpr std::int64_t kPrompt = 700;
+
+Matrix<float> random(std::size_t rows, std::size_t cols, std::uint64_t seed) {
+  Matrix<float> m(rows, cols);
+  Rng rng(seed);
+  for (std::size_t i = 0; i < rows * cols; ++i) m.data()[i] = static_cast<float>(rng.normal());
+  return m;
+}
+
+class SparseTest : public ::testing::Test {
+ protected:
+  SparseTest()
+      : cache_({.layers = kShape.layers,
+                .kv_heads = kShape.kv_heads,
+                .head_dim = kShape.head_dim,
+                .value_dim = kShape.value_dim,
+                .capacity = kPrompt + 8}) {
+    append(kPrompt, 1);
+  }
+  void append(std::int64_t tokens, std::uint64_t seed) {
+    for (int layer = 0; layer < kShape.layers; ++layer) {
+      const auto n = static_cast<std::size_t>(tokens);
+      const std::uint64_t s = seed * 10 + static_cast<std::uint64_t>(layer);
+      cache_.append(layer, random(n, 32, s).view(), random(n, 32, s + 1000).view());
+    }
+  }
+  SparseAttention make(const SparseOptions& options) {
+    SparseAttention policy(kShape, options);
+    train_ = random(200, 16, 77);
+    policy.build(
+        cache_, [&](int, int) { return train_.view(); }, 1);
+    return policy;
+  }
+  static SparseOptions with_index(const char* spec, int k, int effort = 0) {
+    SparseOptions o{.sink = 16, .window = 64, .k = k, .effort = effort};
+    if (*spec != '\0') o.index = index::check_index_spec(parse_specs(spec).front());
+    return o;
+  }
+  Matrix<float> run(model::AttentionPolicy& policy, const Matrix<float>& q, int layer = 1) {
+    Matrix<float> out(1, q.cols());
+    stats_ = policy.attend({.layer = layer,
+                            .pos = cache_.size(layer) - 1,
+                            .q = q.view(),
+                            .cache = &cache_,
+                            .scale = 0.25f},
+                           out.view());
+    return out;
+  }
+  static double relative_l2(const Matrix<float>& a, const Matrix<float>& b) {
+    double d = 0, n = 0;
+    for (std::size_t i = 0; i < a.cols(); ++i) {
+      d += std::pow(a.data()[i] - b.data()[i], 2);
+      n += std::pow(a.data()[i], 2);
+    }
+    return std::sqrt(d / n);
+  }
+
+  model::KvCache cache_;
+  Matrix<float> train_;
+  model::AttendStats stats_;
+};
+
+TEST_F(SparseTest, WithEverythingRetrievedEqualsFullAttention) {
+  const Matrix<float> q = random(1, 96, 5);
+  model::ExactAttention exact;
+  const Matrix<float> full = run(exact, q);
+  for (const char* spec : {"flat", "flat:share=head"}) {
+    SparseAttention knn = make(with_index(spec, kPrompt));
+    EXPECT_LE(relative_l2(full, run(knn, q)), 1e-5) << spec;
+  }
+}
+
+TEST_F(SparseTest, EqualsAttentionOverTheStaticAndTheRetrievedKeys) {
+  const Matrix<float> q = random(1, 96, 6);
+  SparseAttention knn = make(with_index("flat", 20));
+  const Matrix<float> out = run(knn, q);
+  for (int h = 0; h < kShape.heads; ++h) {
+    const auto& found = knn.last_retrieved()[static_cast<std::size_t>(h)];
+    ASSERT_EQ(found.size(), 20u);
+    std::set<std::int64_t> keys(found.begin(), found.end());
+    EXPECT_EQ(keys.size(), 20u);
+    EXPECT_GE(*keys.begin(), 16);             // disjoint from the sink
+    EXPECT_LT(*keys.rbegin(), kPrompt - 64);  // and from the window
+    for (std::int64_t p = 0; p < kPrompt; ++p)
+      if (p < 16 || p >= kPrompt - 64) keys.insert(p);
+    const auto rows = cache_.rows(1, h / 3);
+    std::vector<double> expected(16);
+    double sum = 0;
+    for (const std::int64_t p : keys) {
+      double dot = 0;
+      for (std::size_t d = 0; d < 16; ++d)
+        dot += q.row(0)[static_cast<std::size_t>(h) * 16 + d] *
+               to_float(static_cast<const bf16*>(rows.k)[static_cast<std::size_t>(p) * 16 + d]);
+      const double w = std::exp(0.25 * dot);
+      sum += w;
+      for (std::size_t d = 0; d < 16; ++d)
+        expected[d] +=
+            w * to_float(static_cast<const bf16*>(rows.v)[static_cast<std::size_t>(p) * 16 + d]);
+    }
+    for (std::size_t d = 0; d < 16; ++d)
+      EXPECT_NEAR(out.row(0)[static_cast<std::size_t>(h) * 16 + d], expected[d] / sum, 1e-5);
+  }
+}
+
+TEST_F(SparseTest, TokensAfterTheBuildAreStatic) {
+  const Matrix<float> q = random(1, 96, 8);
+  SparseAttention knn = make(with_index("flat", kPrompt));
+  append(5, 2);
+  model::ExactAttention exact;
+  EXPECT_LE(relative_l2(run(exact, q), run(knn, q)), 1e-5);
+  EXPECT_EQ(knn.indexed_end(), kPrompt - 64);
+}
+
+TEST_F(SparseTest, WithoutAnIndexOnlyTheStaticSetIsRead) {
+  SparseAttention streaming = make(with_index("", 100));
+  run(streaming, random(1, 96, 9));
+  EXPECT_EQ(stats_.distances, 0);
+  EXPECT_EQ(stats_.bytes, kShape.kv_heads * (16 + 64) * 32 * 2);
+  EXPECT_EQ(streaming.index_count(), 0);
+}
+
+TEST_F(SparseTest, AContextWithinTheStaticSetIsFullAttention) {
+  const Matrix<float> q = random(1, 96, 10);
+  SparseOptions o = with_index("flat", 10);
+  o.window = kPrompt;
+  SparseAttention policy = make(o);
+  model::ExactAttention exact;
+  EXPECT_LE(relative_l2(run(exact, q), run(policy, q)), 1e-5);
+}
+
+TEST_F(SparseTest, ResultsAndCountersDoNotDependOnThreads) {
+  const Matrix<float> q = random(1, 96, 11);
+  const int before = threads();
+  set_threads(1);
+  SparseAttention one = make(with_index("roar:metric=query", 30, 60));
+  const Matrix<float> first = run(one, q);
+  const model::AttendStats stats = stats_;
+  set_threads(5);
+  SparseAttention five = make(with_index("roar:metric=query", 30, 60));
+  const Matrix<float> second = run(five, q);
+  set_threads(before);
+  for (std::size_t i = 0; i < first.cols(); ++i) ASSERT_EQ(first.data()[i], second.data()[i]);
+  EXPECT_EQ(stats.distances, stats_.distances);
+  EXPECT_EQ(stats.bytes, stats_.bytes);
+  EXPECT_EQ(stats.indexed_keys, (kPrompt - 16 - 64) * kShape.heads);
+}
+
+TEST_F(SparseTest, SeveralRowsAreExact) {
+  const Matrix<float> q = random(4, 96, 12);
+  SparseAttention policy = make(with_index("flat", 1));
+  model::ExactAttention exact;
+  Matrix<float> a(4, 96), b(4, 96);
+  const model::AttendInput in{
+      .layer = 0, .pos = kPrompt - 4, .q = q.view(), .cache = &cache_, .scale = 0.25f};
+  policy.attend(in, a.view());
+  exact.attend(in, b.view());
+  for (std::size_t i = 0; i < 4 * 96; ++i) EXPECT_EQ(a.data()[i], b.data()[i]);
+}
+
+}  // namespace
+}  // namespace ra::attention

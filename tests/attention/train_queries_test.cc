@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/attention/train_queries.h"
+
+#include <gtest/gtest.h>
+
+namespace ra::attention {
+namespace {
+
+model::Config small() {
+  model::Config c;
+  c.n_layers = 2;
+  c.n_heads = 3;
+  c.head_dim = 4;
+  return c;
+}
+
+TEST(TrainQueries, KeepsEvenlySpreadPositionsWhateverTheChunks) {
+  constexpr std::size_t kTokens = 10;
+  Matrix<float> q(kTokens, 12);
+  for (std::size_t t = 0; t < kTokens; ++t)
+    for (std::size_t j = 0; j < 12; ++j) q.row(t)[j] = static_cast<float>(100 * t + j);
+  for (const std::size_t chunk : {1u, 3u, 10u}) {
+    TrainQueries sample(small(), kTokens, 4);  // stride 3: positions 0, 3, 6, 9
+    for (int layer = 0; layer < 2; ++layer)
+      for (std::size_t t = 0; t < kTokens; t += chunk) {
+        const std::size_t rows = std::min(chunk, kTokens - t);
+        sample.on_qkv({.layer = layer,
+                       .pos = static_cast<std::int64_t>(t),
+                       .q = q.view().row_range(t, rows),
+                       .k = {},
+                       .v = {}});
+      }
+    const auto head = sample.head(1, 2);
+    ASSERT_EQ(head.rows, 4u);
+    for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(head.row(i)[1], static_cast<float>(300 * i + 9));
+  }
+}
+
+TEST(TrainQueries, IgnoresPositionsAfterThePrompt) {
+  TrainQueries sample(small(), 2, 8);
+  Matrix<float> q(1, 12);
+  q.row(0)[0] = 5;
+  sample.on_qkv({.layer = 0, .pos = 7, .q = q.view(), .k = {}, .v = {}});
+  ASSERT_EQ(sample.head(0, 0).rows, 2u);
+  EXPECT_EQ(sample.head(0, 0).row(0)[0], 0);
+}
+
+}  // namespace
+}  // namespace ra::attention
