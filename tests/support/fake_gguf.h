@@ -34,6 +34,7 @@ class FakeGguf : public gguf::File {
   }
   const gguf::Tensor* tensor(std::string_view name) const override;
   std::span<const gguf::Tensor> tensors() const override { return tensors_; }
+  std::span<const std::string> warnings() const override { return base_->warnings(); }
   std::string sha256() const override { return base_->sha256(); }
   void check_unchanged() const override { base_->check_unchanged(); }
 
