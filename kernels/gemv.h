@@ -13,6 +13,7 @@
 
 #include "kernels/level.h"
 #include "kernels/quant.h"
+#include "kernels/types.h"
 
 namespace ra::kernels {
 
@@ -48,6 +49,11 @@ RA_ALWAYS_INLINE QuantizedRow quantized_row(std::byte* row, std::size_t cols) {
   float* scale = reinterpret_cast<float*>(row + blocks * kActBlock);
   return {reinterpret_cast<std::int8_t*>(row), scale, scale + blocks, scale + 2 * blocks};
 }
+// Row t of a.quantized, for reading.
+RA_ALWAYS_INLINE QuantizedRow quantized_row(const Activations& a, std::size_t t) {
+  return quantized_row(const_cast<std::byte*>(a.quantized) + t * quantized_row_bytes(a.cols),
+                       a.cols);
+}
 
 // Writes a.tokens quantised rows of a.x to `out` (tokens * quantized_row_bytes(cols), 64-byte
 // aligned). Rounds to nearest even; bit-identical at every level.
@@ -77,6 +83,9 @@ template <>
 void quantize_rows<Level::kAvx2>(const Activations& a, std::byte* out) noexcept;
 template <>
 void quantize_rows<Level::kAvx512>(const Activations& a, std::byte* out) noexcept;
+extern template void gemv_f32<Level::kScalar>(const GemvArgs& a) noexcept;
+extern template void gemv_f32<Level::kAvx2>(const GemvArgs& a) noexcept;
+extern template void gemv_f32<Level::kAvx512>(const GemvArgs& a) noexcept;
 template <>
 void gemv<Level::kScalar>(const GemvArgs& a) noexcept;
 template <>

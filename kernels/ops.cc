@@ -6,6 +6,15 @@
 namespace ra::kernels {
 namespace {
 
+template <Level L>
+constexpr auto packer() -> decltype(OpTable::gemm_pack) {
+  if constexpr (L == Level::kAmx) {
+    return gemm_pack<L>;
+  } else {
+    return nullptr;
+  }
+}
+
 // Level amx has its own matrix ops and the vector ops of avx512.
 template <Level Vector, Level Matrix = Vector>
 constexpr OpTable make_table() {
@@ -13,6 +22,14 @@ constexpr OpTable make_table() {
       .level = Matrix,
       .dot = dot<Vector>,
       .dot_bf16 = dot_bf16<Vector>,
+      .decode_row = decode_row<Vector>,
+      .quantize_rows = quantize_rows<Vector>,
+      .gemv = gemv<Vector>,
+      .gemv_f32 = gemv_f32<Vector>,
+      .attend_partial = attend_partial<Vector>,
+      .attend_causal = attend_causal<Matrix>,
+      .gemm = gemm<Matrix>,
+      .gemm_pack = packer<Matrix>(),
   };
 }
 

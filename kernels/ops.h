@@ -7,8 +7,12 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/attend.h"
 #include "kernels/dot.h"
+#include "kernels/gemm.h"
+#include "kernels/gemv.h"
 #include "kernels/level.h"
+#include "kernels/quant.h"
 #include "kernels/types.h"
 
 namespace ra::kernels {
@@ -17,6 +21,17 @@ struct OpTable {
   Level level;
   float (*dot)(const float* a, const float* b, std::size_t n) noexcept;  // dot.h
   float (*dot_bf16)(const float* a, const bf16* b, std::size_t n) noexcept;
+  void (*decode_row)(Quant type, const std::byte* src, float* dst,
+                     std::size_t n) noexcept;                            // quant.h
+  void (*quantize_rows)(const Activations& a, std::byte* out) noexcept;  // gemv.h
+  void (*gemv)(const GemvArgs& a) noexcept;
+  void (*gemv_f32)(const GemvArgs& a) noexcept;
+  void (*attend_partial)(const PartialArgs&) noexcept;  // attend.h
+  void (*attend_causal)(const CausalArgs&) noexcept;
+  void (*gemm)(const GemmArgs&) noexcept;  // gemm.h
+  // Null: gemm takes the f32 activations as they are.
+  void (*gemm_pack)(const float* x, std::size_t x_stride, std::size_t tokens, std::size_t cols,
+                    std::byte* packed) noexcept;
 };
 
 // The table of active_level(); it changes when set_active_level is called.

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+// int8 inner products by VPDPBUSD: 64 weights an instruction. Decode is bound by memory, so what
+// counts is that the work per cache line of weights stays below the time the line takes to arrive
+// (about 15 cycles per core here): several rows share the loads and expansions of the activations,
+// and the next rows are prefetched while these are multiplied.
+#include <immintrin.h>
+
+#include "kernels/cpu/lanes_avx512.h"
+#include "kernels/cpu/unpack_avx512.h"
+#include "kernels/gemv.h"
+
+namespace ra::kernels {
+namespace {
+
+constexpr std::size_t kLine = 64;  // bytes
+
+// R rows of weights times N rows of activations.
+template <int R, int N>
+struct Tile {
+  const std::uint8_t* row[R];
+  QuantizedRow x[N];
+  std::size_t cols;
+  std::size_t ahead;  // bytes from a row to the one that takes its place in the next tile
+  float out[R][N];
+};
+
+RA_ALWAYS_INLINE void prefetch(const std::uint8_t* p, std::size_t bytes) {
+  for (std::size_t i = 0; i < bytes; i += kLine)
+    _mm_prefetch(reinterpret_cast<const char*>(p + i), _MM_HINT_T0);
+}
+
+template <bool kSigned>
+RA_ALWAYS_INLINE __m512 int_dot(__m512i w, __m512i x) {
+  const __m512i zero = _mm512_setzero_si512();
+  if constexpr (kSigned) {  // |w| * (sign(w) x): the first factor must be unsigned
+    x = _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(w), zero, x);
+    w = _mm512_abs_epi8(w);
+  }
+  return _mm512_cvtepi32_ps(_mm512_dpbusd_epi32(zero, w, x));
+}
+
+template <int R, int N>
+RA_ALWAYS_INLINE void write_sums(Tile<R, N>& tile, const __m512 (&acc)[R][N]) {
+  for (int r = 0; r < R; ++r)
+    for (int t = 0; t < N; ++t) tile.out[r][t] = _mm512_reduce_add_ps(acc[r][t]);
+}
+
+// Blocks of 32, two at a time. An odd last block is paired with itself: the activations past the
+// end are zero.
+template <class F, int R, int N>
+void multiply_pairs(Tile<R, N>& tile) {
+  using U = PairsOf<F>;
+  constexpr bool kSubtracts = U::kHasMin || U::kOffset != 0;
+  __m512 acc[R][N];
+  for (auto& row : acc)
+    for (__m512& v : row) v = _mm512_setzero_ps();
+  const std::size_t blocks = tile.cols / 32;
+  for (std::size_t b = 0; b < blocks; b += 2) {
+    const std::size_t at = b * F::kBytes, next = b + 1 < blocks ? at + F::kBytes : at;
+    __m512i q[N];
+    __m512 scale[N], sum[N];  // sum: of the activations of each block in one of its 8 lanes
+#pragma GCC unroll 4
+    for (int t = 0; t < N; ++t) {
+      const QuantizedRow& x = tile.x[t];
+      q[t] = _mm512_load_si512(x.q + 32 * b);
+      scale[t] = _mm512_mask_broadcastss_ps(_mm512_set1_ps(x.scale[b]), 0xff00,
+                                            _mm_load_ss(x.scale + b + 1));
+      if constexpr (kSubtracts) {
+        sum[t] = _mm512_maskz_broadcastss_ps(0x0001, _mm_load_ss(x.sum + b));
+        sum[t] = _mm512_mask_broadcastss_ps(sum[t], 0x0100, _mm_load_ss(x.sum + b + 1));
+        if constexpr (U::kOffset != 0)
+          sum[t] = _mm512_mul_ps(sum[t], _mm512_set1_ps(static_cast<float>(U::kOffset)));
+      }
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) {
+      const std::uint8_t *pa = tile.row[r] + at, *pb = tile.row[r] + next;
+      prefetch(pa + tile.ahead, 2 * F::kBytes);
+      const __m512i w = U::load(pa, pb);
+      const __m512 d = U::scales(pa, pb);
+      __m512 m = d;
+      if constexpr (U::kHasMin) m = U::mins(pa, pb);
+#pragma GCC unroll 4
+      for (int t = 0; t < N; ++t) {
+        if constexpr (kSubtracts) acc[r][t] = _mm512_fnmadd_ps(m, sum[t], acc[r][t]);
+        acc[r][t] = _mm512_fmadd_ps(int_dot<F::kId == Quant::kQ8_0>(w, q[t]),
+                                    _mm512_mul_ps(d, scale[t]), acc[r][t]);
+      }
+    }
+  }
+  write_sums(tile, acc);
+}
+
+// Lane i: the sub-block of a block of 256 that lanes 4 * i .. 4 * i + 3 of chunk `c` belong to.
+template <std::size_t kSubs>
+RA_ALWAYS_INLINE __m512i sub_of_lane(int c) {
+  const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  return kSubs == 16 ? _mm512_add_epi32(_mm512_srli_epi32(lane, 2), _mm512_set1_epi32(4 * c))
+                     : _mm512_add_epi32(_mm512_srli_epi32(lane, 3), _mm512_set1_epi32(2 * c));
+}
+
+// Blocks of 256.
+template <class F, int R, int N>
+void multiply_chunks(Tile<R, N>& tile) {
+  using U = ChunksOf<F>;
+  constexpr bool kSubtracts = U::kHasMin || U::kOffset != 0;
+  const __m512i lane_sub[4] = {sub_of_lane<U::kSubs>(0), sub_of_lane<U::kSubs>(1),
+                               sub_of_lane<U::kSubs>(2), sub_of_lane<U::kSubs>(3)};
+  const __m512i twice = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+  __m512 acc[R][N];
+  for (auto& row : acc)
+    for (__m512& v : row) v = _mm512_setzero_ps();
+  for (std::size_t b = 0; b < tile.cols / 256; ++b) {
+    __m512 scale[N], sum[N];  // one lane per sub-block
+#pragma GCC unroll 4
+    for (int t = 0; t < N; ++t) {
+      const QuantizedRow& x = tile.x[t];
+      const __m512 scale8 = _mm512_castps256_ps512(_mm256_load_ps(x.scale + 8 * b));
+      if constexpr (U::kSubs == 16) {
+        scale[t] = _mm512_permutexvar_ps(twice, scale8);
+        sum[t] = _mm512_load_ps(x.half_sum + 16 * b);
+      } else {
+        scale[t] = scale8;
+        sum[t] = _mm512_maskz_loadu_ps(0x00ff, x.sum + 8 * b);
+      }
+      if constexpr (U::kOffset != 0)
+        sum[t] = _mm512_mul_ps(sum[t], _mm512_set1_ps(static_cast<float>(U::kOffset)));
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) {
+      const std::uint8_t* p = tile.row[r] + b * F::kBytes;
+      prefetch(p + tile.ahead, F::kBytes);
+      const __m512 d = U::scales(p);
+      __m512 m = d;
+      if constexpr (U::kHasMin) m = U::mins(p);
+      __m512 factor[N];
+#pragma GCC unroll 4
+      for (int t = 0; t < N; ++t) {
+        factor[t] = _mm512_mul_ps(d, scale[t]);
+        if constexpr (kSubtracts) acc[r][t] = _mm512_fnmadd_ps(m, sum[t], acc[r][t]);
+      }
+#pragma GCC unroll 4
+      for (int c = 0; c < 4; ++c) {
+        const __m512i w = U::load(p, static_cast<std::size_t>(c));
+#pragma GCC unroll 4
+        for (int t = 0; t < N; ++t) {
+          const __m512i q = _mm512_load_si512(tile.x[t].q + 256 * b + 64 * c);
+          acc[r][t] = _mm512_fmadd_ps(int_dot<false>(w, q),
+                                      _mm512_permutexvar_ps(lane_sub[c], factor[t]), acc[r][t]);
+        }
+      }
+    }
+  }
+  write_sums(tile, acc);
+}
+
+template <class F, int R, int N>
+void multiply_rows(const GemvArgs& a, std::size_t row, std::size_t token) {
+  Tile<R, N> tile;
+  for (int r = 0; r < R; ++r)
+    tile.row[r] = reinterpret_cast<const std::uint8_t*>(a.w) + (row + r) * a.row_bytes;
+  for (int t = 0; t < N; ++t) tile.x[t] = quantized_row(a.x, token + t);
+  tile.cols = a.x.cols;
+  tile.ahead = R * a.row_bytes;
+  if constexpr (F::kBlock == 32) {
+    multiply_pairs<F>(tile);
+  } else {
+    multiply_chunks<F>(tile);
+  }
+  for (int t = 0; t < N; ++t) {
+    float* y = a.y + (token + t) * a.y_stride + row;
+    for (int r = 0; r < R; ++r) y[r] = (a.add ? y[r] : 0.0f) + tile.out[r][t];
+  }
+}
+
+// All tokens of R rows, so that the rows are read from memory once.
+template <class F, int R>
+void multiply_tokens(const GemvArgs& a, std::size_t row) {
+  std::size_t t = 0;
+  for (; t + 4 <= a.x.tokens; t += 4) multiply_rows<F, R, 4>(a, row, t);
+  if (t + 2 <= a.x.tokens) multiply_rows<F, R, 2>(a, row, t), t += 2;
+  if (t < a.x.tokens) multiply_rows<F, R, 1>(a, row, t);
+}
+
+template <class F>
+void multiply(const GemvArgs& a) {
+  std::size_t r = 0;
+  for (; r + 4 <= a.rows; r += 4) multiply_tokens<F, 4>(a, r);
+  for (; r < a.rows; ++r) multiply_tokens<F, 1>(a, r);
+}
+
+// F32, F16 and BF16 weights.
+template <class Load>
+void multiply_floats(const GemvArgs& a, Load load) {
+  const std::size_t cols = a.x.cols;
+  for (std::size_t r = 0; r < a.rows; ++r) {
+    const std::byte* w = a.w + r * a.row_bytes;
+    for (std::size_t t = 0; t < a.x.tokens; ++t) {
+      const float* x = a.x.x + t * a.x.x_stride;
+      __m512 s[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(),
+                     _mm512_setzero_ps()};
+      std::size_t i = 0;
+      for (; i + 64 <= cols; i += 64)
+        for (std::size_t c = 0; c < 4; ++c)
+          s[c] = _mm512_fmadd_ps(load(w, i + 16 * c, 0xffff), load16(x + i + 16 * c), s[c]);
+      for (; i < cols; i += 16) {
+        const __mmask16 m = first_lanes(cols - i);
+        s[0] = _mm512_fmadd_ps(load(w, i, m), load16(x + i, m), s[0]);
+      }
+      const float sum =
+          _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(s[0], s[1]), _mm512_add_ps(s[2], s[3])));
+      float& y = a.y[t * a.y_stride + r];
+      y = (a.add ? y : 0.0f) + sum;
+    }
+  }
+}
+
+}  // namespace
+
+template <>
+void gemv<Level::kAvx512>(const GemvArgs& a) noexcept {
+  if (visit_format(a.type, [&]<class F>() { multiply<F>(a); })) return;
+  switch (a.type) {
+    case Quant::kF32:
+      return multiply_floats(a, [](const std::byte* w, std::size_t i, __mmask16 m) {
+        return _mm512_maskz_loadu_ps(m, w + 4 * i);
+      });
+    case Quant::kF16:
+      return multiply_floats(a, [](const std::byte* w, std::size_t i, __mmask16 m) {
+        return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(m, w + 2 * i));
+      });
+    default:  // BF16
+      return multiply_floats(a, [](const std::byte* w, std::size_t i, __mmask16 m) {
+        return widen(_mm256_maskz_loadu_epi16(m, w + 2 * i));
+      });
+  }
+}
+
+}  // namespace ra::kernels
