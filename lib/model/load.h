@@ -10,7 +10,8 @@
 namespace ra::model {
 
 struct LoadOptions {
-  std::optional<RopeScaling> rope_scaling;  // overrides the file's
+  // Replaces the file's, rope_freqs.weight included. A bad factor is Error{kUsage}.
+  std::optional<RopeScaling> rope_scaling;
 };
 
 // Checks metadata and tensor shapes against the graph of the architecture (arch/registry.h).

@@ -90,6 +90,14 @@ class Keys {
   std::string prefix_;
 };
 
+void check_override(const RopeScaling& s) {
+  const double low = s.type == RopeScalingType::kYarn ? 1 : 0;
+  if (s.type != RopeScalingType::kNone &&
+      !(std::isfinite(s.factor) && s.factor > 0 && s.factor >= low))
+    fail_usage("--rope-scale", fmt::format("factor {} is not finite and {}", s.factor,
+                                           low > 0 ? ">= 1, as yarn needs" : "> 0"));
+}
+
 // A factor without a type means linear, as older converters wrote it.
 RopeScaling file_scaling(const Keys& keys) {
   RopeScaling s;
@@ -107,19 +115,19 @@ RopeScaling file_scaling(const Keys& keys) {
               "supported: none, linear, yarn");
   }
   s.factor = keys.positive("rope.scaling.factor", factor.value_or(1));
+  if (s.type == RopeScalingType::kYarn && s.factor < 1)
+    keys.fail("rope.scaling.factor", fmt::format("{} is below 1 with yarn", s.factor));
   s.original_context = keys.integer("rope.scaling.original_context_length");
   if (keys.number("rope.scaling.attn_factor").value_or(1) != 1)
     keys.fail("rope.scaling.attn_factor", "a value other than 1 is not supported");
   return s;
 }
 
-RopeScaling checked_scaling(const Keys& keys, const LoadOptions& options,
-                            std::int64_t context_length) {
+RopeScaling effective_scaling(const Keys& keys, const LoadOptions& options,
+                              std::int64_t context_length) {
+  if (options.rope_scaling) check_override(*options.rope_scaling);
   RopeScaling s = options.rope_scaling ? *options.rope_scaling : file_scaling(keys);
   if (s.type != RopeScalingType::kYarn) return s;
-  keys.positive("rope.scaling.factor", s.factor);
-  if (s.factor < 1)
-    keys.fail("rope.scaling.factor", fmt::format("{} is below 1 with yarn", s.factor));
   if (!s.original_context)
     s.original_context = keys.integer("rope.scaling.original_context_length");
   if (!s.original_context) s.original_context = context_length;
@@ -156,7 +164,7 @@ void read_rope(const Keys& keys, const Architecture& arch, const LoadOptions& op
   if (c.rotary_dims % 2 != 0)
     keys.fail("rope.dimension_count", fmt::format("{} is odd", c.rotary_dims));
   c.rope_base = keys.positive("rope.freq_base", keys.number("rope.freq_base").value_or(10000));
-  c.rope_scaling = checked_scaling(keys, options, c.context_length);
+  c.rope_scaling = effective_scaling(keys, options, c.context_length);
   if (c.rope_scaling.type == RopeScalingType::kYarn && c.rope_base == 1)
     keys.fail("rope.freq_base", "1 leaves yarn without a scale of frequencies");
 }

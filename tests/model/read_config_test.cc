@@ -181,5 +181,22 @@ TEST(ReadConfig, AnOverrideReplacesTheFilesScaling) {
   EXPECT_EQ(yarn.rope_scaling.original_context, 2048);  // the context the model was made for
 }
 
+TEST(ReadConfig, ABadOverrideIsAUsageError) {
+  const auto code = [](RopeScalingType type, double factor) {
+    try {
+      config_after([](FakeGguf&) {}, {.rope_scaling = RopeScaling{type, factor, {}}});
+      return Exit::kOk;
+    } catch (const Error& e) {
+      return e.code();
+    }
+  };
+  EXPECT_EQ(code(RopeScalingType::kLinear, 0), Exit::kUsage);
+  EXPECT_EQ(code(RopeScalingType::kLinear, NAN), Exit::kUsage);
+  EXPECT_EQ(code(RopeScalingType::kYarn, 0.5), Exit::kUsage);
+  EXPECT_EQ(code(RopeScalingType::kYarn, INFINITY), Exit::kUsage);
+  EXPECT_EQ(code(RopeScalingType::kLinear, 0.5), Exit::kOk);
+  EXPECT_EQ(code(RopeScalingType::kNone, 0), Exit::kOk);
+}
+
 }  // namespace
 }  // namespace ra::model
