@@ -7,12 +7,17 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/activation.h"
 #include "kernels/attend.h"
 #include "kernels/dot.h"
 #include "kernels/gemm.h"
 #include "kernels/gemv.h"
 #include "kernels/level.h"
+#include "kernels/norm.h"
 #include "kernels/quant.h"
+#include "kernels/rope.h"
+#include "kernels/score.h"
+#include "kernels/topk.h"
 #include "kernels/types.h"
 
 namespace ra::kernels {
@@ -26,7 +31,12 @@ struct OpTable {
   void (*quantize_rows)(const Activations& a, std::byte* out) noexcept;  // gemv.h
   void (*gemv)(const GemvArgs& a) noexcept;
   void (*gemv_f32)(const GemvArgs& a) noexcept;
-  void (*attend_partial)(const PartialArgs&) noexcept;  // attend.h
+  void (*rms_norm)(const RmsNormArgs& a) noexcept;                       // norm.h
+  void (*rope)(const RopeArgs& a) noexcept;                              // rope.h
+  void (*swiglu)(const float* up, float* gate, std::size_t n) noexcept;  // activation.h
+  void (*score)(const ScoreArgs& a) noexcept;                            // score.h
+  std::size_t (*topk)(const TopkArgs& a) noexcept;                       // topk.h
+  void (*attend_partial)(const PartialArgs&) noexcept;                   // attend.h
   void (*attend_causal)(const CausalArgs&) noexcept;
   void (*gemm)(const GemmArgs&) noexcept;  // gemm.h
   // Null: gemm takes the f32 activations as they are.
