@@ -24,13 +24,14 @@ std::span<const IndexType> index_types();
 // Throws Error{kUsage} with the known names. Only types compiled in are known.
 const IndexType& find_index_type(std::string_view name);
 
-// A spec checked once, before any work: unknown names, keys and values out of range are Error{kUsage}.
+// A spec checked once, before any work: unknown names, keys and values out of range are
+// Error{kUsage}.
 struct IndexSpec {
   Spec spec;
   const IndexType* type = nullptr;
-  bool share_group = true;        // one index per KV head; otherwise one per query head
-  bool needs_queries = false;     // query_aware or metric=query
-  std::vector<int> efforts;       // of the effort key, in the order given; {0} if there is none
+  bool share_group = true;         // one index per KV head; otherwise one per query head
+  bool needs_queries = false;      // query_aware or metric=query
+  std::vector<int> efforts;        // of the effort key, in the order given; {0} if there is none
   std::string build_text() const;  // canonical, without the effort key: names one built index
 };
 IndexSpec check_index_spec(const Spec& spec);

@@ -20,8 +20,10 @@ struct QuerySet {
 };
 
 struct BuildInput {
-  MatView<const float> keys;    // [n, head_dim] of one KV head, after RoPE; the index copies what it needs
-  std::vector<QuerySet> train;  // one per query head of the group that shares the index; may be empty
+  MatView<const float>
+      keys;  // [n, head_dim] of one KV head, after RoPE; the index copies what it needs
+  std::vector<QuerySet>
+      train;  // one per query head of the group that shares the index; may be empty
   std::uint64_t seed = 1;
 };
 
@@ -68,8 +70,8 @@ class VectorIndex {
   virtual ~VectorIndex() = default;
   virtual std::unique_ptr<SearchScratch> make_scratch() const = 0;  // one per thread
   // queries [group, head_dim]; hits[i] gets at most p.k hits of row i. Thread-safe.
-  virtual SearchStats search(MatView<const float> queries, const SearchParams& p, SearchScratch& scratch,
-                             std::span<std::vector<Hit>> hits) const = 0;
+  virtual SearchStats search(MatView<const float> queries, const SearchParams& p,
+                             SearchScratch& scratch, std::span<std::vector<Hit>> hits) const = 0;
   virtual std::size_t memory_bytes() const = 0;  // links, centroids and any copy of the keys
   virtual const BuildStats& build_stats() const = 0;
 };

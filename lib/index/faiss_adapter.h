@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// The ordinary indexes to compare with, from FAISS: IVF and HNSW. Rows of the index table; none if
+// FAISS was not found at configure time.
+#pragma once
+
+#include <span>
+
+#include "lib/index/registry.h"
+
+namespace ra::index {
+
+std::span<const IndexType> faiss_index_types();
+
+}  // namespace ra::index

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Directed graph over the keys, packed for search.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace ra::index {
+
+using LinkLists =
+    std::vector<std::vector<std::uint32_t>>;  // out-links of each node, while building
+
+class Graph {
+ public:
+  Graph() : offsets_(1, 0) {}
+  explicit Graph(const LinkLists& links);
+
+  std::size_t size() const { return offsets_.size() - 1; }
+  std::span<const std::uint32_t> links(std::uint32_t node) const {
+    return {links_.data() + offsets_[node], links_.data() + offsets_[node + 1]};
+  }
+  std::size_t link_count() const { return links_.size(); }
+  std::size_t max_degree() const;
+  std::size_t bytes() const {
+    return offsets_.size() * sizeof(offsets_[0]) + links_.size() * sizeof(links_[0]);
+  }
+
+ private:
+  std::vector<std::uint64_t> offsets_;  // [n + 1]
+  std::vector<std::uint32_t> links_;
+};
+
+// In-links of each node, sources ascending.
+LinkLists reversed(const LinkLists& links);
+
+// reached[node] != 0 if a path leads from one of `entries` to the node.
+std::vector<std::uint8_t> reachable_from(const Graph& graph,
+                                         std::span<const std::uint32_t> entries);
+
+}  // namespace ra::index

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/index/occlusion.h"
+
+#include <algorithm>
+
+#include "lib/index/scores.h"
+#include "lib/index/top_k.h"
+
+namespace ra::index {
+namespace {
+
+// True if a kept node is nearer to the candidate than its pivot is. In small blocks: most
+// candidates are occluded by one of the first few.
+bool occluded(MatView<const float> x, const Hit& candidate, std::span<const std::uint32_t> kept,
+              std::int64_t& distances) {
+  constexpr std::size_t kBlock = 8;
+  float nearness[kBlock];
+  for (std::size_t i = 0; i < kept.size(); i += kBlock) {
+    const auto block = kept.subspan(i, std::min(kBlock, kept.size() - i));
+    score_ids(x.row(candidate.id), x, block, nearness);
+    distances += static_cast<std::int64_t>(block.size());
+    for (std::size_t j = 0; j < block.size(); ++j)
+      if (nearness[j] > candidate.score) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::int64_t select_links(MatView<const float> x, std::span<const Hit> candidates,
+                          std::size_t limit, bool fill, std::vector<std::uint32_t>& kept) {
+  std::int64_t distances = 0;
+  kept.clear();
+  std::vector<std::uint32_t> rejected;
+  for (const Hit& candidate : candidates) {
+    if (kept.size() == limit) return distances;
+    if (!occluded(x, candidate, kept, distances)) {
+      kept.push_back(candidate.id);
+    } else if (fill && rejected.size() < limit) {
+      rejected.push_back(candidate.id);
+    }
+  }
+  const std::size_t free = std::min(rejected.size(), limit - kept.size());
+  kept.insert(kept.end(), rejected.begin(), rejected.begin() + static_cast<std::ptrdiff_t>(free));
+  return distances;
+}
+
+std::int64_t rank_candidates(MatView<const float> x, std::uint32_t pivot,
+                             std::vector<std::uint32_t>& ids, std::vector<Hit>& candidates) {
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  std::erase(ids, pivot);
+  std::vector<float> nearness(ids.size());
+  score_ids(x.row(pivot), x, ids, nearness.data());
+  candidates.clear();
+  for (std::size_t i = 0; i < ids.size(); ++i) candidates.push_back({ids[i], nearness[i]});
+  std::sort(candidates.begin(), candidates.end(), better);
+  return static_cast<std::int64_t>(ids.size());
+}
+
+}  // namespace ra::index

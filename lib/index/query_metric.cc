@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#define EIGEN_DONT_PARALLELIZE  // threads belong to lib/core/parallel.h
+#include "lib/index/query_metric.h"
+
+#include <Eigen/Dense>
+#include <algorithm>
+#include <cmath>
+
+#include "lib/core/error.h"
+#include "lib/index/key_store.h"
+
+namespace ra::index {
+namespace {
+
+using RowsF = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using RowsMap = Eigen::Map<const RowsF, 0, Eigen::OuterStride<>>;
+
+RowsMap map_rows(MatView<const float> m) {
+  return {m.data, static_cast<Eigen::Index>(m.rows), static_cast<Eigen::Index>(m.cols),
+          Eigen::OuterStride<>(static_cast<Eigen::Index>(m.stride))};
+}
+
+constexpr Eigen::Index kRows = 1024;  // rows per step: bounds the f64 and centred copies
+
+Eigen::MatrixXd second_moment(std::span<const QuerySet> train, Eigen::Index dim) {
+  Eigen::MatrixXd sum = Eigen::MatrixXd::Zero(dim, dim);
+  double count = 0;
+  for (const QuerySet& set : train) {
+    if (set.rows.rows == 0) continue;
+    RA_CHECK(static_cast<Eigen::Index>(set.rows.cols) == dim);
+    const RowsMap rows = map_rows(set.rows);
+    for (Eigen::Index i = 0; i < rows.rows(); i += kRows) {
+      const Eigen::MatrixXd block =
+          rows.middleRows(i, std::min(kRows, rows.rows() - i)).cast<double>();
+      sum.noalias() += block.transpose() * block;
+    }
+    count += static_cast<double>(set.rows.rows);
+  }
+  return count > 0 ? Eigen::MatrixXd(sum / count) : sum;
+}
+
+Matrix<float> to_matrix(const Eigen::MatrixXd& m) {
+  Matrix<float> out(static_cast<std::size_t>(m.rows()), static_cast<std::size_t>(m.cols()));
+  Eigen::Map<RowsF>(out.data(), m.rows(), m.cols()) = m.cast<float>();
+  return out;
+}
+
+}  // namespace
+
+QueryMetric fit_query_metric(MatView<const float> keys, std::span<const QuerySet> train,
+                             double floor) {
+  RA_CHECK(keys.rows > 0 && floor > 0);
+  const auto dim = static_cast<Eigen::Index>(keys.cols);
+  QueryMetric metric;
+  Eigen::VectorXd mean = Eigen::VectorXd::Zero(dim);
+  for (std::size_t i = 0; i < keys.rows; ++i)
+    mean += Eigen::Map<const Eigen::VectorXf>(keys.row(i), dim).cast<double>();
+  mean /= static_cast<double>(keys.rows);
+  metric.mean.resize(keys.cols);
+  Eigen::Map<Eigen::VectorXf>(metric.mean.data(), dim) = mean.cast<float>();
+
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(second_moment(train, dim));
+  RA_CHECK(solver.info() == Eigen::Success);
+  Eigen::VectorXd lambda = solver.eigenvalues();
+  metric.eigenvalues.assign(lambda.data(), lambda.data() + dim);
+  const double largest = dim > 0 ? lambda(dim - 1) : 0;
+  if (largest <= 0) {
+    lambda.setOnes();
+  } else {
+    lambda = lambda.cwiseMax(floor * largest);
+  }
+  const Eigen::MatrixXd& v = solver.eigenvectors();
+  metric.a = to_matrix(v * lambda.cwiseSqrt().asDiagonal() * v.transpose());
+  metric.a_inverse = to_matrix(v * lambda.cwiseSqrt().cwiseInverse().asDiagonal() * v.transpose());
+  return metric;
+}
+
+Matrix<float> transform_keys(const QueryMetric& metric, MatView<const float> keys) {
+  Matrix<float> out(keys.rows, keys.cols);
+  const RowsMap rows = map_rows(keys), a = map_rows(metric.a.view());
+  const Eigen::Map<const Eigen::RowVectorXf> mean(metric.mean.data(), rows.cols());
+  Eigen::Map<RowsF> x(out.data(), rows.rows(), rows.cols());
+  for (Eigen::Index i = 0; i < rows.rows(); i += kRows) {
+    const Eigen::Index count = std::min(kRows, rows.rows() - i);
+    x.middleRows(i, count).noalias() = (rows.middleRows(i, count).rowwise() - mean) * a;
+  }
+  return out;
+}
+
+std::vector<float> transform_query(const QueryMetric& metric, const float* query) {
+  const auto dim = static_cast<Eigen::Index>(metric.mean.size());
+  std::vector<float> y(metric.mean.size());
+  Eigen::Map<Eigen::VectorXf>(y.data(), dim).noalias() =
+      map_rows(metric.a_inverse.view()) * Eigen::Map<const Eigen::VectorXf>(query, dim);
+  return y;
+}
+
+Matrix<float> lift_to_sphere(MatView<const float> rows) {
+  Matrix<float> out(rows.rows, rows.cols + 1);
+  std::vector<double> norm2(rows.rows);
+  for (std::size_t i = 0; i < rows.rows; ++i)
+    for (std::size_t j = 0; j < rows.cols; ++j)
+      norm2[i] += static_cast<double>(rows.row(i)[j]) * rows.row(i)[j];
+  const double r2 = rows.rows > 0 ? *std::max_element(norm2.begin(), norm2.end()) : 0;
+  for (std::size_t i = 0; i < rows.rows; ++i) {
+    std::copy_n(rows.row(i), rows.cols, out.row(i));
+    out.row(i)[rows.cols] = static_cast<float>(std::sqrt(r2 - norm2[i]));
+  }
+  return out;
+}
+
+Metric parse_metric(const std::string& name) {
+  if (name == "raw") return Metric::kRaw;
+  if (name == "lift") return Metric::kLift;
+  RA_CHECK(name == "query");
+  return Metric::kQuery;
+}
+
+Matrix<float> graph_vectors(Metric metric, const BuildInput& in) {
+  switch (metric) {
+    case Metric::kRaw:
+      return copy_rows(in.keys);
+    case Metric::kLift:
+      return lift_to_sphere(in.keys);
+    case Metric::kQuery:
+      break;
+  }
+  const QueryMetric query = fit_query_metric(in.keys, in.train);
+  return lift_to_sphere(transform_keys(query, in.keys).view());
+}
+
+}  // namespace ra::index

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/index/registry.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "lib/core/error.h"
+#include "lib/index/faiss_adapter.h"
+#include "lib/index/flat.h"
+#include "lib/index/roar.h"
+
+namespace ra::index {
+namespace {
+
+std::vector<IndexType> make_types() {
+  std::vector<IndexType> types;
+  types.push_back({.name = "flat",
+                   .help = "exact scan, read once for the heads of a group; the ground truth",
+                   .params = {},
+                   .effort_key = "",
+                   .query_aware = false,
+                   .build = build_flat});
+  const auto baselines = faiss_index_types();
+  types.insert(types.end(), baselines.begin(), baselines.end());
+  types.push_back({.name = "roar",
+                   .help = "attention-aware graph learnt from the training queries",
+                   .params = roar_params(),
+                   .effort_key = "ef",
+                   .query_aware = true,
+                   .build = build_roar});
+  return types;
+}
+
+bool has_key(const IndexType& type, std::string_view key) {
+  return std::any_of(type.params.begin(), type.params.end(),
+                     [&](const ParamInfo& p) { return p.key == key; });
+}
+
+void check_values(const ParamReader& reader, std::span<const ParamInfo> table) {
+  for (const ParamInfo& p : table) {
+    if (p.kind == "float") {
+      reader.number(p.key);
+    } else if (p.kind != "int") {
+      reader.choice(p.key);
+    } else if (p.search) {
+      reader.integers(p.key);
+    } else {
+      reader.integer(p.key);
+    }
+  }
+}
+
+void check_finite(MatView<const float> rows, std::string_view what) {
+  for (std::size_t i = 0; i < rows.rows; ++i) {
+    // One non-finite element makes the sum non-finite; a large sum of finite ones may overflow too,
+    // so only then look closer.
+    float sum = 0;
+    for (std::size_t j = 0; j < rows.cols; ++j) sum += std::abs(rows.row(i)[j]);
+    if (std::isfinite(sum)) continue;
+    for (std::size_t j = 0; j < rows.cols; ++j)
+      if (!std::isfinite(rows.row(i)[j]))
+        fail_bad_data({.what = "bad vectors",
+                       .file = "",
+                       .where = fmt::format("{} row {} element {}", what, i, j),
+                       .why = fmt::format("{} is not finite", rows.row(i)[j]),
+                       .hint = ""});
+  }
+}
+
+}  // namespace
+
+std::span<const IndexType> index_types() {
+  static const std::vector<IndexType> types = make_types();
+  return types;
+}
+
+const IndexType& find_index_type(std::string_view name) {
+  std::string known;
+  for (const IndexType& type : index_types()) {
+    if (type.name == name) return type;
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", type.name);
+  }
+  fail_usage("--index", fmt::format("unknown index '{}'", name), "known: " + known);
+}
+
+std::string IndexSpec::build_text() const {
+  Spec build = spec;
+  if (type != nullptr) build.params.erase(std::string(type->effort_key));
+  return build.text();
+}
+
+IndexSpec check_index_spec(const Spec& spec) {
+  IndexSpec out;
+  out.spec = spec;
+  out.type = &find_index_type(spec.name);
+  const ParamReader reader(out.spec, out.type->params);
+  check_values(reader, out.type->params);
+  if (has_key(*out.type, "share")) out.share_group = reader.choice("share") == "group";
+  out.needs_queries =
+      out.type->query_aware || (has_key(*out.type, "metric") && reader.choice("metric") == "query");
+  if (out.type->effort_key.empty()) {
+    out.efforts = {0};
+  } else {
+    for (const std::int64_t effort : reader.integers(out.type->effort_key))
+      out.efforts.push_back(static_cast<int>(effort));
+  }
+  return out;
+}
+
+std::unique_ptr<VectorIndex> build_index(const IndexSpec& spec, const BuildInput& in) {
+  RA_CHECK(spec.type != nullptr);
+  if (in.keys.rows == 0 || in.keys.cols == 0)
+    fail_bad_data({.what = "cannot build index",
+                   .file = "",
+                   .where = spec.spec.text(),
+                   .why = "there are no keys to index",
+                   .hint = "all positions lie in the sink and the window?"});
+  check_finite(in.keys, "key");
+  std::size_t queries = 0;
+  for (const QuerySet& set : in.train) {
+    RA_CHECK(set.rows.rows == 0 || set.rows.cols == in.keys.cols);
+    check_finite(set.rows, "training query");
+    queries += set.rows.rows;
+  }
+  if (spec.needs_queries && queries == 0)
+    fail_bad_data({.what = "cannot build index",
+                   .file = "",
+                   .where = spec.spec.text(),
+                   .why = "it learns from training queries, and there are none",
+                   .hint = "use flat, ivf or hnsw with metric=raw, or data with training queries"});
+  return spec.type->build(in, ParamReader(spec.spec, spec.type->params));
+}
+
+}  // namespace ra::index

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/index/roar.h"
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+
+#include "lib/core/error.h"
+#include "lib/core/matrix.h"
+#include "lib/index/beam_search.h"
+#include "lib/index/build_clock.h"
+#include "lib/index/key_store.h"
+#include "lib/index/knn_table.h"
+#include "lib/index/query_metric.h"
+#include "lib/index/roar_connect.h"
+#include "lib/index/roar_project.h"
+
+namespace ra::index {
+namespace {
+
+constexpr std::array kParams{
+    ParamInfo{"m", "int", "35", 2, 256, false,
+              "most links of a key in the projection; the "
+              "connectivity stage adds as many again"},
+    ParamInfo{"beam", "int", "500", 1, 10000, false,
+              "width of the search that connects each "
+              "key to the rest; sets most of the build time"},
+    ParamInfo{"knn", "int", "100", 2, 10000, false, "exact best keys taken of each training query"},
+    ParamInfo{
+        "metric", "raw|lift|query", "query", 0, 0, false,
+        "nearness of keys: inner product, inner product on the sphere, or score difference over "
+        "the training queries"},
+    ParamInfo{"queries", "int", "0", 0, 1e9, false,
+              "most training queries, spread evenly; 0 = all"},
+    ParamInfo{"pool", "int", "1", 0, 1, false,
+              "1 joins the lists of all queries of a pivot; 0 keeps the last, as published"},
+    ParamInfo{"pivots", "int", "10", 1, 100, false,
+              "with pool=1: best keys that take a query's list"},
+    ParamInfo{"batches", "int", "16", 1, 10000, false,
+              "steps of the connectivity stage; 1 = all keys at once, as published"},
+    ParamInfo{"entry", "centroid|hubs", "hubs", 0, 0, false,
+              "where a search starts: the central key, or also keys that answer many queries"},
+    ParamInfo{"hubs", "int", "16", 1, 1000, false, "number of such keys"},
+    ParamInfo{"repair", "int", "1", 0, 1, false, "1 links keys that no path would reach"},
+    ParamInfo{"share", "group|head", "group", 0, 0, false,
+              "one index per KV head, or one per query head"},
+    ParamInfo{"ef", "int", "100", 1, 1e9, true, "width of the search beam"},
+};
+
+class RoarIndex final : public VectorIndex {
+ public:
+  RoarIndex(const BuildInput& in, const ParamReader& params);
+
+  std::unique_ptr<SearchScratch> make_scratch() const override {
+    return std::make_unique<BeamScratch>();
+  }
+  SearchStats search(MatView<const float> queries, const SearchParams& p, SearchScratch& scratch,
+                     std::span<std::vector<Hit>> hits) const override;
+  std::size_t memory_bytes() const override { return keys_.bytes() + graph_.bytes(); }
+  const BuildStats& build_stats() const override { return stats_; }
+
+ private:
+  void describe_graph();
+
+  Matrix<float> keys_;
+  Graph graph_;
+  std::vector<std::uint32_t> entries_;
+  int default_beam_;
+  BuildStats stats_;
+};
+
+RoarIndex::RoarIndex(const BuildInput& in, const ParamReader& params)
+    : default_beam_(static_cast<int>(params.integers("ef").front())) {
+  const auto size = [&](std::string_view key) {
+    return static_cast<std::size_t>(params.integer(key));
+  };
+  BuildClock clock;
+  keys_ = copy_rows(in.keys);
+  const auto queries = pick_queries(in.train, size("queries"));
+  const KnnTable table = exact_knn(keys_.view(), queries, size("knn"), clock);
+  stats_.distances += static_cast<std::int64_t>(queries.size() * keys_.rows());
+  stats_.knn_ms = clock.lap_ms();
+
+  const Matrix<float> x = graph_vectors(parse_metric(params.choice("metric")), in);
+  LinkLists links = project(x.view(), table,
+                            {.m = size("m"), .pool = size("pool") == 1, .pivots = size("pivots")},
+                            clock, stats_.distances);
+  stats_.project_ms = clock.lap_ms();
+
+  entries_ = {central_key(x.view(), links)};
+  if (params.choice("entry") == "hubs") {
+    for (const std::uint32_t hub : hub_keys(table, keys_.rows(), size("hubs")))
+      if (hub != entries_.front()) entries_.push_back(hub);
+  }
+  connect(x.view(), entries_,
+          {.m = size("m"), .beam = size("beam"), .batches = size("batches"), .seed = in.seed},
+          links, clock, stats_.distances);
+  if (size("repair") == 1) repair(x.view(), entries_, links, stats_.distances);
+  graph_ = Graph(links);
+  stats_.connect_ms = clock.lap_ms();
+  describe_graph();
+  stats_.build_ms = clock.wall_ms();
+  stats_.cpu_s = clock.cpu_s();
+}
+
+void RoarIndex::describe_graph() {
+  const auto n = static_cast<double>(graph_.size());
+  const auto reached = reachable_from(graph_, entries_);
+  stats_.degree_mean = static_cast<double>(graph_.link_count()) / n;
+  stats_.degree_max = static_cast<std::int64_t>(graph_.max_degree());
+  stats_.reachable_frac =
+      static_cast<double>(std::accumulate(reached.begin(), reached.end(), 0LL)) / n;
+}
+
+SearchStats RoarIndex::search(MatView<const float> queries, const SearchParams& p,
+                              SearchScratch& scratch, std::span<std::vector<Hit>> hits) const {
+  check_search(queries, keys_.cols(), p, hits);
+  auto& s = static_cast<BeamScratch&>(scratch);
+  const auto k = static_cast<std::size_t>(p.k);
+  const auto beam = static_cast<std::size_t>(p.effort > 0 ? p.effort : default_beam_);
+  SearchStats stats;
+  for (std::size_t r = 0; r < queries.rows; ++r) {
+    const BeamCounts counts = beam_search(graph_, keys_.view(), queries.row(r), entries_,
+                                          {.beam = beam, .keep = std::max(beam, k)}, s);
+    hits[r].clear();
+    for (std::size_t i = 0; i < std::min(k, s.pool.size()); ++i)
+      hits[r].push_back({s.pool[i].id, s.pool[i].score});
+    stats.distances += counts.distances;
+    stats.hops += counts.hops;
+  }
+  stats.bytes = stats.distances * static_cast<std::int64_t>(keys_.cols() * sizeof(float));
+  return stats;
+}
+
+}  // namespace
+
+std::span<const ParamInfo> roar_params() { return kParams; }
+
+std::unique_ptr<VectorIndex> build_roar(const BuildInput& in, const ParamReader& params) {
+  return std::make_unique<RoarIndex>(in, params);
+}
+
+}  // namespace ra::index

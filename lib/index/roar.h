@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// The attention-aware graph: RoarGraph (arXiv 2408.08933) over the keys, its links learnt from the
+// training queries; with metric=query built in the metric of lib/index/query_metric.h.
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "lib/core/params.h"
+#include "lib/index/vector_index.h"
+
+namespace ra::index {
+
+std::span<const ParamInfo> roar_params();
+
+// Needs training queries. Building takes four stages: exact best keys of each query, projection
+// onto the keys, connectivity, packing. Searching compares raw q.k only, whatever the metric.
+std::unique_ptr<VectorIndex> build_roar(const BuildInput& in, const ParamReader& params);
+
+}  // namespace ra::index

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every index of the table promises, whatever it is.
+#include <gtest/gtest.h>
+
+#include <set>
+#include <thread>
+
+#include "lib/core/parallel.h"
+#include "tests/index/synthetic.h"
+
+namespace ra::index {
+namespace {
+
+using testing::Found;
+
+// Every type with every metric it has.
+std::vector<std::string> all_specs() {
+  std::vector<std::string> specs;
+  for (const IndexType& type : index_types()) {
+    std::vector<std::string> metrics;
+    for (const ParamInfo& p : type.params)
+      if (p.key == "metric")
+        for (const std::string metric : {"raw", "lift", "query"})
+          if (p.kind.find(metric) != std::string_view::npos) metrics.push_back(metric);
+    if (metrics.empty()) specs.emplace_back(type.name);
+    for (const auto& metric : metrics)
+      specs.push_back(std::string(type.name) + ":metric=" + metric);
+  }
+  specs.emplace_back("roar:metric=raw,pool=0,entry=centroid,batches=1,repair=0");  // as published
+  return specs;
+}
+
+constexpr int kFull = 1 << 20;  // more than any number of keys or lists here
+
+class ContractTest : public ::testing::TestWithParam<std::string> {
+ protected:
+  std::unique_ptr<VectorIndex> build(MatView<const float> keys, MatView<const float> train) const {
+    return testing::build(GetParam(), keys, train);
+  }
+};
+
+void expect_well_formed(const VectorIndex& index, MatView<const float> keys,
+                        MatView<const float> queries, const Found& found, std::size_t k) {
+  for (std::size_t i = 0; i < queries.rows; ++i) {
+    const auto& hits = found.hits[i];
+    EXPECT_LE(hits.size(), std::min(k, keys.rows));
+    EXPECT_TRUE(std::is_sorted(hits.begin(), hits.end(), better));
+    std::set<std::uint32_t> ids;
+    for (const Hit& hit : hits) {
+      ASSERT_LT(hit.id, keys.rows);
+      EXPECT_TRUE(ids.insert(hit.id).second) << "id " << hit.id << " twice";
+      double score = 0, magnitude = 0;
+      for (std::size_t j = 0; j < keys.cols; ++j) {
+        score += static_cast<double>(queries.row(i)[j]) * keys.row(hit.id)[j];
+        magnitude += std::abs(static_cast<double>(queries.row(i)[j]) * keys.row(hit.id)[j]);
+      }
+      EXPECT_NEAR(hit.score, score, 1e-6 * magnitude + 1e-7) << "scores are exact inner products";
+    }
+  }
+  EXPECT_GE(found.stats.distances, static_cast<std::int64_t>(queries.rows));
+  EXPECT_GT(found.stats.bytes, 0);
+  EXPECT_GE(found.stats.hops, 0);
+  EXPECT_GE(index.memory_bytes(), keys.rows * keys.cols * sizeof(float));
+  EXPECT_LE(index.memory_bytes(), keys.rows * (keys.cols * 16 + 4096));
+  const BuildStats& s = index.build_stats();
+  for (const double value :
+       {s.build_ms, s.knn_ms, s.project_ms, s.connect_ms, s.cpu_s, static_cast<double>(s.distances),
+        s.degree_mean, static_cast<double>(s.degree_max)})
+    EXPECT_GE(value, 0);
+  EXPECT_GT(s.reachable_frac, 0);
+  EXPECT_LE(s.reachable_frac, 1);
+}
+
+TEST_P(ContractTest, HitsAreWellFormedAtEveryEffort) {
+  const auto set = testing::ood_set(700, 16, 300, 3);
+  const auto index = build(set.keys.view(), set.train.view());
+  for (const int k : {1, 10, 64})
+    for (const int effort : {0, 1, 7, 50, kFull}) {
+      SCOPED_TRACE(std::to_string(k) + " hits at effort " + std::to_string(effort));
+      expect_well_formed(*index, set.keys.view(), set.test.view(),
+                         testing::search(*index, set.test.view(), k, effort), k);
+    }
+}
+
+TEST_P(ContractTest, FullEffortIsExactWhereEverythingIsReachable) {
+  const auto set = testing::ood_set(500, 16, 300, 5);
+  const auto index = build(set.keys.view(), set.train.view());
+  const auto flat = testing::build("flat", set.keys.view());
+  const auto found = testing::search(*index, set.test.view(), 20, kFull);
+  const auto truth = testing::search(*flat, set.test.view(), 20, 0);
+  if (index->build_stats().reachable_frac < 1) GTEST_SKIP() << "the graph is not connected";
+  for (std::size_t i = 0; i < found.hits.size(); ++i) {
+    ASSERT_EQ(found.hits[i].size(), 20u);
+    for (std::size_t j = 0; j < 20; ++j) EXPECT_EQ(found.hits[i][j].id, truth.hits[i][j].id);
+  }
+}
+
+TEST_P(ContractTest, AllKeysForKBeyondTheirNumber) {
+  const auto set = testing::ood_set(90, 16, 64, 7);
+  const auto index = build(set.keys.view(), set.train.view());
+  const double reachable = index->build_stats().reachable_frac * 90;
+  for (const int k : {90, 91, 1000})
+    for (const auto& hits : testing::search(*index, set.test.view(), k, kFull).hits)
+      EXPECT_NEAR(static_cast<double>(hits.size()), reachable, 0.5) << "k = " << k;
+}
+
+TEST_P(ContractTest, OneKey) {
+  const auto set = testing::ood_set(1, 16, 8, 9);
+  const auto index = build(set.keys.view(), set.train.view());
+  const auto found = testing::search(*index, set.test.view(), 5, 3);
+  for (const auto& hits : found.hits) {
+    ASSERT_EQ(hits.size(), 1u);
+    EXPECT_EQ(hits[0].id, 0u);
+  }
+}
+
+TEST_P(ContractTest, TwoKeysAndOneQuery) {
+  const auto set = testing::ood_set(2, 5, 1, 9);
+  const auto index = build(set.keys.view(), set.train.view());
+  for (const auto& hits : testing::search(*index, set.test.view(), 5, kFull).hits)
+    EXPECT_EQ(static_cast<double>(hits.size()), 2 * index->build_stats().reachable_frac);
+}
+
+TEST_P(ContractTest, DuplicateAndConstantKeys) {
+  auto set = testing::ood_set(300, 16, 100, 11);
+  for (std::size_t i = 100; i < 300; ++i) std::copy_n(set.keys.row(i % 100), 16, set.keys.row(i));
+  auto index = build(set.keys.view(), set.train.view());
+  expect_well_formed(*index, set.keys.view(), set.test.view(),
+                     testing::search(*index, set.test.view(), 10, 40), 10);
+  for (std::size_t i = 0; i < 300; ++i) std::fill_n(set.keys.row(i), 16, 0.5f);
+  index = build(set.keys.view(), set.train.view());
+  const auto found = testing::search(*index, set.test.view(), 10, kFull);
+  expect_well_formed(*index, set.keys.view(), set.test.view(), found, 10);
+  if (index->build_stats().reachable_frac < 1) return;
+  for (const auto& hits : found.hits) {
+    for (std::size_t j = 0; j < hits.size(); ++j) EXPECT_EQ(hits[j].id, j) << "ties by id";
+  }
+}
+
+TEST_P(ContractTest, ZeroKeysAndZeroQueries) {
+  Matrix<float> keys(50, 8), train(20, 8), test(3, 8);
+  const auto index = build(keys.view(), train.view());
+  for (const auto& hits : testing::search(*index, test.view(), 4, kFull).hits)
+    for (const Hit& hit : hits) EXPECT_EQ(hit.score, 0);
+}
+
+TEST_P(ContractTest, SameIndexForAnyNumberOfThreads) {
+  const auto set = testing::ood_set(1500, 16, 700, 13);
+  std::vector<Found> found;
+  for (const int threads : {1, 2, 5}) {
+    set_threads(threads);
+    const auto index = build(set.keys.view(), set.train.view());
+    found.push_back(testing::search(*index, set.test.view(), 10, 12));
+  }
+  set_threads(0);
+  for (const Found& other : found) {
+    EXPECT_EQ(other.stats.distances, found[0].stats.distances);
+    for (std::size_t i = 0; i < other.hits.size(); ++i) {
+      ASSERT_EQ(other.hits[i].size(), found[0].hits[i].size());
+      for (std::size_t j = 0; j < other.hits[i].size(); ++j)
+        EXPECT_EQ(other.hits[i][j].id, found[0].hits[i][j].id);
+    }
+  }
+}
+
+TEST_P(ContractTest, SearchesRunSideBySide) {
+  const auto set = testing::ood_set(800, 16, 300, 15);
+  const auto index = build(set.keys.view(), set.train.view());
+  const Found alone = testing::search(*index, set.test.view(), 10, 20);
+  std::vector<Found> found(4);
+  {
+    std::vector<std::jthread> threads;
+    for (auto& f : found)
+      threads.emplace_back([&] { f = testing::search(*index, set.test.view(), 10, 20); });
+  }
+  for (const Found& f : found) {
+    EXPECT_EQ(f.stats.distances, alone.stats.distances);
+    for (std::size_t i = 0; i < f.hits.size(); ++i)
+      EXPECT_TRUE(std::equal(
+          f.hits[i].begin(), f.hits[i].end(), alone.hits[i].begin(), alone.hits[i].end(),
+          [](const Hit& a, const Hit& b) { return a.id == b.id && a.score == b.score; }));
+  }
+}
+
+TEST_P(ContractTest, AGroupOfQueriesGivesTheHitsOfEach) {
+  const auto set = testing::ood_set(600, 16, 300, 17);
+  const auto index = build(set.keys.view(), set.train.view());
+  const auto each = testing::search(*index, set.test.view(), 10, 20);
+  std::vector<std::vector<Hit>> hits(7);
+  const auto scratch = index->make_scratch();
+  const auto stats =
+      index->search(set.test.view().row_range(0, 7), {.k = 10, .effort = 20}, *scratch, hits);
+  EXPECT_GT(stats.distances, 0);
+  for (std::size_t i = 0; i < 7; ++i) {
+    ASSERT_EQ(hits[i].size(), each.hits[i].size());
+    for (std::size_t j = 0; j < hits[i].size(); ++j) EXPECT_EQ(hits[i][j].id, each.hits[i][j].id);
+  }
+}
+
+TEST_P(ContractTest, RowsMayBeStrided) {
+  const auto set = testing::ood_set(300, 16, 100, 19);
+  Matrix<float> wide_keys(300, 40), wide_train(100, 19);
+  for (std::size_t i = 0; i < 300; ++i) std::copy_n(set.keys.row(i), 16, wide_keys.row(i));
+  for (std::size_t i = 0; i < 100; ++i) std::copy_n(set.train.row(i), 16, wide_train.row(i));
+  const auto packed = build(set.keys.view(), set.train.view());
+  const auto strided = build({wide_keys.data(), 300, 16, 40}, {wide_train.data(), 100, 16, 19});
+  const auto a = testing::search(*packed, set.test.view(), 10, 20);
+  const auto b = testing::search(*strided, set.test.view(), 10, 20);
+  EXPECT_EQ(a.stats.distances, b.stats.distances);
+  for (std::size_t i = 0; i < a.hits.size(); ++i)
+    for (std::size_t j = 0; j < a.hits[i].size(); ++j) EXPECT_EQ(a.hits[i][j].id, b.hits[i][j].id);
+}
+
+INSTANTIATE_TEST_SUITE_P(Registry, ContractTest, ::testing::ValuesIn(all_specs()),
+                         [](const auto& param) {
+                           std::string name = param.param;
+                           for (char& c : name)
+                             if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
+                           return name;
+                         });
+
+}  // namespace
+}  // namespace ra::index

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/index/query_metric.h"
+
+#include <gtest/gtest.h>
+
+#include "lib/index/scores.h"
+#include "tests/index/synthetic.h"
+
+namespace ra::index {
+namespace {
+
+class QueryMetricTest : public ::testing::Test {
+ protected:
+  const testing::OodSet set_ = testing::ood_set(400, 12, 500, 21);
+  const std::vector<QuerySet> train_{{set_.train.view()}};
+};
+
+TEST_F(QueryMetricTest, KeepsInnerProductsUpToTheMean) {
+  const QueryMetric metric = fit_query_metric(set_.keys.view(), train_);
+  const Matrix<float> x = transform_keys(metric, set_.keys.view());
+  for (std::size_t i = 0; i < 20; ++i) {
+    const float* q = set_.test.row(i);
+    const auto y = transform_query(metric, q);
+    for (std::size_t j = 0; j < 400; j += 7)
+      EXPECT_NEAR(dot(y.data(), x.row(j), 12),
+                  dot(q, set_.keys.row(j), 12) - dot(q, metric.mean.data(), 12), 2e-3);
+  }
+}
+
+TEST_F(QueryMetricTest, DistanceIsRmsScoreDifference) {
+  const QueryMetric metric = fit_query_metric(set_.keys.view(), train_, 1e-9);
+  const Matrix<float> x = transform_keys(metric, set_.keys.view());
+  for (std::size_t a = 0; a < 50; ++a) {
+    const std::size_t b = a + 100;
+    double squared = 0, distance = 0;
+    for (std::size_t i = 0; i < 500; ++i) {
+      const double difference = dot(set_.train.row(i), set_.keys.row(a), 12) -
+                                dot(set_.train.row(i), set_.keys.row(b), 12);
+      squared += difference * difference / 500;
+    }
+    for (std::size_t j = 0; j < 12; ++j)
+      distance += std::pow(static_cast<double>(x.row(a)[j]) - x.row(b)[j], 2);
+    EXPECT_NEAR(distance, squared, 1e-3 * squared);
+  }
+}
+
+TEST_F(QueryMetricTest, PoolsTheSetsOfAGroup) {
+  const std::vector<QuerySet> halves{{set_.train.view().row_range(0, 200)},
+                                     {set_.train.view().row_range(200, 300)}};
+  const QueryMetric one = fit_query_metric(set_.keys.view(), train_);
+  const QueryMetric two = fit_query_metric(set_.keys.view(), halves);
+  for (std::size_t i = 0; i < 12; ++i)
+    for (std::size_t j = 0; j < 12; ++j) EXPECT_NEAR(one.a.row(i)[j], two.a.row(i)[j], 1e-5);
+}
+
+TEST_F(QueryMetricTest, FloorsDirectionsThatNoQueryLooksAt) {
+  Matrix<float> one_direction(50, 12);
+  for (std::size_t i = 0; i < 50; ++i) one_direction.row(i)[3] = 2;  // C = diag(0, .., 4, .., 0)
+  const std::vector<QuerySet> train{{one_direction.view()}};
+  const QueryMetric metric = fit_query_metric(set_.keys.view(), train);
+  EXPECT_NEAR(metric.a.row(3)[3], 2, 1e-5);
+  EXPECT_NEAR(metric.a.row(0)[0], 2 * std::sqrt(1e-3), 1e-5);
+  EXPECT_NEAR(metric.a_inverse.row(0)[0], 1 / (2 * std::sqrt(1e-3)), 1e-3);
+  EXPECT_NEAR(metric.eigenvalues.back(), 4, 1e-9);
+}
+
+TEST_F(QueryMetricTest, NoQueriesGiveTheIdentity) {
+  const QueryMetric metric = fit_query_metric(set_.keys.view(), {});
+  for (std::size_t i = 0; i < 12; ++i)
+    for (std::size_t j = 0; j < 12; ++j) EXPECT_NEAR(metric.a.row(i)[j], i == j ? 1 : 0, 1e-6);
+}
+
+TEST_F(QueryMetricTest, LiftGivesAllRowsTheLargestNorm) {
+  const Matrix<float> lifted = lift_to_sphere(set_.keys.view());
+  ASSERT_EQ(lifted.cols(), 13u);
+  float largest = 0;
+  for (std::size_t i = 0; i < 400; ++i)
+    largest = std::max(largest, dot(set_.keys.row(i), set_.keys.row(i), 12));
+  for (std::size_t i = 0; i < 400; ++i) {
+    EXPECT_NEAR(dot(lifted.row(i), lifted.row(i), 13), largest, 1e-5 * largest);
+    EXPECT_TRUE(std::equal(set_.keys.row(i), set_.keys.row(i) + 12, lifted.row(i)));
+  }
+}
+
+}  // namespace
+}  // namespace ra::index

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/index/roar.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/index/synthetic.h"
+
+namespace ra::index {
+namespace {
+
+struct Point {
+  double recall, scanned;
+};
+Point measure(const testing::OodSet& set, const std::string& spec, int k, int effort) {
+  const auto index = testing::build(spec, set.keys.view(), set.train.view());
+  const auto found = testing::search(*index, set.test.view(), k, effort);
+  const double all = static_cast<double>(set.keys.rows() * set.test.rows());
+  return {testing::recall(set.keys.view(), set.test.view(), found, static_cast<std::size_t>(k)),
+          static_cast<double>(found.stats.distances) / all};
+}
+
+TEST(RoarTest, FindsWhatOutOfDistributionQueriesAskFor) {
+  const auto set = testing::ood_set(3000, 32, 2000, 31);
+  const Point query = measure(set, "roar:knn=30,m=16,beam=60", 20, 40);
+  EXPECT_GT(query.recall, 0.95);
+  EXPECT_LT(query.scanned, 0.15);
+}
+
+TEST(RoarTest, QueryMetricNeedsFewerDistancesThanRaw) {
+  const auto set = testing::ood_set(3000, 32, 2000, 33);
+  const Point raw = measure(set, "roar:knn=30,m=16,beam=60,metric=raw", 20, 40);
+  const Point query = measure(set, "roar:knn=30,m=16,beam=60,metric=query", 20, 40);
+  EXPECT_GT(query.recall, raw.recall);
+}
+
+TEST(RoarTest, ReportsStagesAndGraph) {
+  const auto set = testing::ood_set(800, 16, 400, 35);
+  const auto index = testing::build("roar:knn=20,m=12,beam=50", set.keys.view(), set.train.view());
+  const BuildStats& s = index->build_stats();
+  EXPECT_GE(s.distances, 800 * 400) << "the exact table alone takes as many";
+  EXPECT_GE(s.build_ms, s.knn_ms + s.project_ms + s.connect_ms);
+  EXPECT_GT(s.degree_mean, 4);
+  EXPECT_LE(s.degree_max, 800);
+  EXPECT_EQ(s.reachable_frac, 1);
+}
+
+TEST(RoarTest, OneIndexServesTheHeadsOfAGroup) {
+  auto set = testing::ood_set(2000, 32, 1000, 37);
+  auto other = testing::ood_set(1, 32, 1000, 39);
+  for (std::size_t i = 0; i < 1000; ++i) std::swap(other.train.row(i)[1], other.train.row(i)[20]);
+  for (std::size_t i = 0; i < 200; ++i) std::swap(other.test.row(i)[1], other.test.row(i)[20]);
+  BuildInput in{
+      .keys = set.keys.view(), .train = {{set.train.view()}, {other.train.view()}}, .seed = 1};
+  const auto index = build_index(testing::spec_of("roar:knn=30,m=16,beam=60"), in);
+  for (const Matrix<float>* test : {&set.test, &other.test}) {
+    const auto found = testing::search(*index, test->view(), 20, 60);
+    EXPECT_GT(testing::recall(set.keys.view(), test->view(), found, 20), 0.9);
+  }
+}
+
+}  // namespace
+}  // namespace ra::index
