@@ -15,11 +15,11 @@ enum class TokenType : std::uint8_t { kNormal = 1, kUnknown, kControl, kUser, kU
 
 // As the GGUF keys tokenizer.ggml.* hold it.
 struct Vocab {
-  std::string model;  // "gpt2" = byte-level BPE
-  std::string pre;    // pre-split rule: smollm, qwen2, llama-bpe
-  std::vector<std::string> tokens;   // byte-level alphabet for normal tokens
-  std::vector<TokenType> types;      // empty = all normal
-  std::vector<std::string> merges;   // "left right", best first
+  std::string model;                              // "gpt2" = byte-level BPE
+  std::string pre;                                // pre-split rule: smollm, qwen2, llama-bpe
+  std::vector<std::string> tokens;                // byte-level alphabet for normal tokens
+  std::vector<TokenType> types;                   // empty = all normal
+  std::vector<std::string> merges;                // "left right", best first
   std::int32_t bos = -1, eos = -1, unknown = -1;  // -1 = none
   bool add_bos = false;
 };
@@ -31,14 +31,16 @@ struct EncodeOptions {
 
 class Tokenizer {
  public:
-  // Throws Error{kBadData} for an unknown model or pre-split rule (named), disagreeing array lengths
-  // or special ids outside the vocabulary.
+  // Throws Error{kBadData} for an unknown model or pre-split rule (named), disagreeing array
+  // lengths or special ids outside the vocabulary.
   static std::unique_ptr<Tokenizer> create(Vocab vocab);
   virtual ~Tokenizer() = default;
   // `text` is valid UTF-8 (checked by the caller, which knows the file). Linear-time in practice:
   // a million equal characters take at most seconds and constant stack.
-  virtual std::vector<std::int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
-  virtual std::string decode(std::span<const std::int32_t> ids) const = 0;  // bytes; may be invalid UTF-8
+  virtual std::vector<std::int32_t> encode(std::string_view text,
+                                           const EncodeOptions& options = {}) const = 0;
+  virtual std::string decode(
+      std::span<const std::int32_t> ids) const = 0;  // bytes; may be invalid UTF-8
   virtual std::string token_bytes(std::int32_t id) const = 0;
   virtual const Vocab& vocab() const = 0;
   virtual std::size_t dropped_merges() const = 0;  // merges whose parts or result are no tokens
