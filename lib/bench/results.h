@@ -24,7 +24,7 @@ struct Result {
   Json metrics = Json::object();  // numbers; NaN and infinities are written as null
   std::map<std::string, std::vector<std::vector<double>>> samples;  // repetition x inner
   std::map<std::string, std::pair<double, double>> ci95;
-  Json extra = Json::object();    // optional top-level fields, for example given_neighbors_agree
+  Json extra = Json::object();  // optional top-level fields, for example given_neighbors_agree
 };
 
 struct Run {
@@ -37,7 +37,8 @@ struct Run {
 Json to_record(const Result& result, const Run& run);
 
 // Appends whole lines to a file with one write and a sync each; a torn last line is cut off first.
-// "-" is stdout; "" writes nothing. Throws Error 73/74/77.
+// The constructor creates the file and refuses one that does not hold records. "-" is stdout; ""
+// writes nothing. Throws Error 73/74/77.
 class ResultWriter {
  public:
   ResultWriter(const std::filesystem::path& out, Run run);
@@ -48,12 +49,12 @@ class ResultWriter {
  private:
   std::filesystem::path out_;
   Run run_;
-  int fd_ = -1;
+  int fd_ = -1;  // of stdout or a device; regular files are reopened for each line
   std::vector<Json> records_;
 };
 
-// Reads a .jsonl file of records. Throws Error{kBadData} with the line number for malformed JSON, an
-// unknown schema_version or an empty file.
+// Reads a .jsonl file of records. Throws Error{kBadData} with the line number for malformed JSON,
+// an unknown schema_version or an empty file.
 std::vector<Json> read_records(const std::filesystem::path& file);
 
 }  // namespace ra::bench
