@@ -46,12 +46,18 @@ std::vector<Slice> slices_of(std::span<const Tensor> tensors) {
 void check_content(std::span<const Tensor> tensors, const std::string& file) {
   const std::vector<Slice> slices = slices_of(tensors);
   std::atomic<std::size_t> first{slices.size()};  // smallest index of a slice with a bad block
-  parallel_for(slices.size(), [&](std::size_t i, int) {
+  const auto check = [&](std::size_t i, int) {
     if (i > first.load(std::memory_order_relaxed) || slices[i].first_bad() < 0) return;
     std::size_t seen = first.load();
     while (i < seen && !first.compare_exchange_weak(seen, i)) {
     }
-  });
+  };
+  std::uint64_t bytes = 0;
+  for (const Tensor& t : tensors) bytes += t.bytes;
+  if (bytes > kSliceBytes)
+    parallel_for(slices.size(), check);
+  else  // waking the threads would take longer
+    for (std::size_t i = 0; i < slices.size(); ++i) check(i, 0);
   if (first == slices.size()) return;
 
   const Slice& slice = slices[first];

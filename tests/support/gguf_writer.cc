@@ -13,6 +13,17 @@ std::uint64_t padding(std::uint64_t size, std::uint64_t alignment) {
 
 }  // namespace
 
+Bytes& Bytes::add(const void* bytes, std::size_t n) {
+  const auto* p = static_cast<const std::byte*>(bytes);
+  data.insert(data.end(), p, p + n);
+  return *this;
+}
+
+Bytes& Bytes::zeros(std::size_t n) {
+  data.resize(data.size() + n);
+  return *this;
+}
+
 GgufWriter& GgufWriter::strings(std::string_view key, const std::vector<std::string>& items) {
   Bytes value;
   for (const auto& s : items) value.string(s);

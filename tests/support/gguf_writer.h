@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <optional>
 #include <span>
 #include <string>
@@ -19,25 +18,16 @@ class Bytes {
  public:
   template <class T>
   Bytes& put(T value) {
-    const auto* p = reinterpret_cast<const std::byte*>(&value);
-    data.insert(data.end(), p, p + sizeof value);
-    return *this;
+    return add(&value, sizeof value);
   }
-  Bytes& raw(std::string_view text) {
-    const auto* p = reinterpret_cast<const std::byte*>(text.data());
-    data.insert(data.end(), p, p + text.size());
-    return *this;
-  }
+  Bytes& raw(std::string_view text) { return add(text.data(), text.size()); }
   Bytes& string(std::string_view text) { return put<std::uint64_t>(text.size()).raw(text); }
-  Bytes& append(const std::vector<std::byte>& more) {
-    data.insert(data.end(), more.begin(), more.end());
-    return *this;
-  }
-  Bytes& zeros(std::size_t n) {
-    data.resize(data.size() + n);
-    return *this;
-  }
+  Bytes& append(const std::vector<std::byte>& more) { return add(more.data(), more.size()); }
+  Bytes& zeros(std::size_t n);
   std::vector<std::byte> data;
+
+ private:
+  Bytes& add(const void* bytes, std::size_t n);
 };
 
 // GGUF value type ids.
