@@ -327,12 +327,14 @@ void append_line(const fs::path& file, std::string_view line) {
     (void)!::ftruncate(out.fd, end);  // best effort: readers cut a torn line themselves
     fail_write(file, fmt::format("byte {}", end), error, text.size());
   }
-  if (is_new) sync_folder(folder_of(file));
+  if (const int failed = is_new ? sync_error(folder_of(file)) : 0; failed != 0)
+    fail_write(file, "fsync of the folder", failed, 0);
 }
 
 void make_folder(const fs::path& folder) {
   if (::mkdir(folder.c_str(), 0777) == 0) {
-    sync_folder(folder_of(folder));
+    if (const int failed = sync_error(folder_of(folder)); failed != 0)
+      fail_write(folder, "fsync of the folder above", failed, 0);
     return;
   }
   const int error = errno;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The HDF5 dump of post-RoPE Q, K and V: schema, streaming writer, checked reader. HDF5 is seen only
-// in this module. The layout is documented in lib/store/README.md.
+// The HDF5 dump of post-RoPE Q, K and V: schema, streaming writer, checked reader. HDF5 is seen
+// only in this module. The layout is documented in lib/store/README.md.
 #pragma once
 
 #include <cstdint>
@@ -23,18 +23,18 @@ struct DumpInfo {
   std::uint64_t seed = 0;
   std::string model_file, model_sha256, architecture, model_name;
   std::int64_t n_layers = 0, n_heads = 0, n_kv_heads = 0, head_dim = 0, value_dim = 0;
-  std::string rope_style;    // interleaved, half, none
+  std::string rope_style;  // interleaved, half, none
   double rope_base = 0;
   std::string rope_scaling;  // JSON text
   DType dtype = DType::kF16;
   std::int64_t n_tokens = 0, n_prefill = 0;
-  double scale = 0;                     // score = scale * (q . k)
-  std::vector<int> layers;              // dumped layers, ascending
-  std::vector<std::int32_t> ids;        // [n_tokens]
-  std::vector<std::int64_t> q_pos;      // positions whose Q is kept, ascending, the same in every layer
-  std::vector<std::uint8_t> phase;      // [q_pos]: 0 prompt, 1 decode
-  std::vector<float> nll;               // [n_tokens - 1] or empty
-  std::vector<float> logits_last;       // [vocab] or empty
+  double scale = 0;                 // score = scale * (q . k)
+  std::vector<int> layers;          // dumped layers, ascending
+  std::vector<std::int32_t> ids;    // [n_tokens]
+  std::vector<std::int64_t> q_pos;  // positions whose Q is kept, ascending, the same in every layer
+  std::vector<std::uint8_t> phase;  // [q_pos]: 0 prompt, 1 decode
+  std::vector<float> nll;           // [n_tokens - 1] or empty
+  std::vector<float> logits_last;   // [vocab] or empty
 };
 
 // ---- writing -----------------------------------------------------------------------------------
@@ -45,48 +45,64 @@ struct WriterOptions {
   bool allow_saturate = false;
   int gzip = 0;  // 0 = none, 1..9
   std::uint64_t part_bytes = 256u << 20, single_limit = 2ull << 30;
+  std::int64_t append_rows = 1024;  // rows of one append in the prompt; parts are cut at multiples
+  std::string run_key;              // whatever else decides the vectors; must be equal on resume
 };
 
-// Streams to OUT.parts/ (one checked HDF5 file per token range) and joins them at the end: memory is
-// bounded by part_bytes, a kill costs at most the open part, a failure leaves no OUT.
+// Streams to OUT.parts/ (one checked HDF5 file per token range) and joins them at the end: memory
+// is bounded by part_bytes (or one append, if that is more), a kill costs at most the open part, a
+// failure leaves no OUT. Above single_limit OUT refers to the parts, which then stay beside it.
 class DumpWriter {
  public:
-  // `info` holds everything known before the run: n_tokens, n_prefill, q_pos, layers, scale, ... (ids
-  // of generated tokens, nll and logits_last come with finish). Checks that OUT can be created and
-  // that there is space for it. Throws Error 73, 74, 77, 65 (resume of another run).
+  // `info` holds everything known before the run: n_tokens, n_prefill, q_pos, layers, scale, ...
+  // (ids of generated tokens, nll and logits_last come with finish). Checks that OUT can be created
+  // and that there is space for it. Throws Error 73, 74, 77, 65 (resume of another run).
   static std::unique_ptr<DumpWriter> create(const DumpInfo& info, const WriterOptions& options);
   virtual ~DumpWriter() = default;  // without finish: leaves the finished parts for --resume
   // First position that no finished part holds yet (0 for a new run).
   virtual std::int64_t resume_position() const = 0;
+  // True on resume if OUT is already there, whole and of this run: nothing is left to do.
+  virtual bool complete() const = 0;
   // Rows pos.. of one layer: q [tokens, heads * head_dim], k, v [tokens, kv_heads * dim]. Positions
   // ascend per layer; rows before resume_position() are ignored. Q rows not in q_pos are dropped.
   virtual void append(int layer, std::int64_t pos, MatView<const float> q, MatView<const float> k,
                       MatView<const float> v) = 0;
+  // Closes the open part early, at the last position that every layer has, so that a resume goes on
+  // from there. For a clean end on a signal; nothing may be appended afterwards.
+  virtual void suspend() = 0;
   // `ids` [n_tokens] all run; verifies, joins and renames into place.
   virtual void finish(const std::vector<std::int32_t>& ids, const std::vector<float>& nll,
                       const std::vector<float>& logits_last) = 0;
 };
 
-// Bytes of the finished dump, for --estimate and the free-space check.
+// Bytes of the finished dump, for --estimate and the free-space check. The file is at most this
+// long.
 std::uint64_t dump_bytes(const DumpInfo& info);
+// Most memory a writer takes for this dump.
+std::uint64_t writer_memory(const DumpInfo& info, const WriterOptions& options);
 
 // ---- reading -----------------------------------------------------------------------------------
 
 class DumpReader {
  public:
-  // Refuses (65) foreign, incomplete or malformed files, vlen data, external storage, unknown filters;
-  // 66 if there is no such file. Checks the parts of a dump kept as parts against its manifest.
+  // Refuses (65) foreign, incomplete or malformed files, vlen data, external storage, unknown
+  // filters; 66 if there is no such file. Checks the parts of a dump kept as parts against its
+  // manifest.
   static std::unique_ptr<DumpReader> open(const std::filesystem::path& file);
   virtual ~DumpReader() = default;
   virtual const DumpInfo& info() const = 0;
   virtual const std::filesystem::path& path() const = 0;
   virtual std::string sha256() const = 0;
-  virtual bool has_layer(int layer) const = 0;  // else read_* throw Error{kBadData} naming the layer
+  virtual bool has_layer(
+      int layer) const = 0;  // else read_* throw Error{kBadData} naming the layer
   // Positions [first, first + count) of one head, widened to f32.
-  virtual Matrix<float> read_k(int layer, int kv_head, std::int64_t first, std::int64_t count) const = 0;
-  virtual Matrix<float> read_v(int layer, int kv_head, std::int64_t first, std::int64_t count) const = 0;
+  virtual Matrix<float> read_k(int layer, int kv_head, std::int64_t first,
+                               std::int64_t count) const = 0;
+  virtual Matrix<float> read_v(int layer, int kv_head, std::int64_t first,
+                               std::int64_t count) const = 0;
   // Rows [first, first + count) of q_pos (not positions).
-  virtual Matrix<float> read_q(int layer, int head, std::int64_t first, std::int64_t count) const = 0;
+  virtual Matrix<float> read_q(int layer, int head, std::int64_t first,
+                               std::int64_t count) const = 0;
 };
 
 // An ann-benchmarks style file: train [n,d], test [nq,d], optional learn [m,d], neighbors [nq,k].
