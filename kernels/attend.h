@@ -45,8 +45,8 @@ struct CausalArgs {
   float scale = 1;
   float* out = nullptr;  // [tokens, group * value_dim], overwritten
   std::size_t out_stride = 0;
-  bool exact_f32 = false;  // f32 products throughout; otherwise the level may round q and the
-                           // softmax weights to bf16 (AMX)
+  bool exact_f32 = false;        // f32 products throughout; otherwise the level may round q and the
+                                 // softmax weights to bf16 (AMX)
   std::byte* scratch = nullptr;  // causal_scratch_bytes(), 64-byte aligned
 };
 std::size_t causal_scratch_bytes(std::size_t tokens, std::size_t group, std::size_t head_dim,
@@ -54,7 +54,22 @@ std::size_t causal_scratch_bytes(std::size_t tokens, std::size_t group, std::siz
 
 template <Level L>
 void attend_partial(const PartialArgs& a) noexcept;
+template <>
+void attend_partial<Level::kScalar>(const PartialArgs& a) noexcept;
+template <>
+void attend_partial<Level::kAvx2>(const PartialArgs& a) noexcept;
+template <>
+void attend_partial<Level::kAvx512>(const PartialArgs& a) noexcept;
+
 template <Level L>
 void attend_causal(const CausalArgs& a) noexcept;
+template <>
+void attend_causal<Level::kScalar>(const CausalArgs& a) noexcept;
+template <>
+void attend_causal<Level::kAvx2>(const CausalArgs& a) noexcept;
+template <>
+void attend_causal<Level::kAvx512>(const CausalArgs& a) noexcept;
+template <>
+void attend_causal<Level::kAmx>(const CausalArgs& a) noexcept;
 
 }  // namespace ra::kernels
