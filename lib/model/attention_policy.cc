@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/model/attention_policy.h"
+
+namespace ra::model {
+
+AttendStats& AttendStats::operator+=(const AttendStats& o) {
+  search_ms += o.search_ms;
+  gather_ms += o.gather_ms;
+  static_ms += o.static_ms;
+  merge_ms += o.merge_ms;
+  search_busy_ms += o.search_busy_ms;
+  static_busy_ms += o.static_busy_ms;
+  distances += o.distances;
+  bytes += o.bytes;
+  hops += o.hops;
+  indexed_keys += o.indexed_keys;
+  return *this;
+}
+
+}  // namespace ra::model

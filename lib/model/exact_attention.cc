@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/model/exact_attention.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "kernels/ops.h"
+#include "lib/core/error.h"
+#include "lib/core/parallel.h"
+
+namespace ra::model {
+namespace {
+
+// Query rows (tokens x group) of one prefill tile: enough to pay for packing K and V once per tile.
+constexpr std::size_t kTileRows = 512;
+// Keys of one decode task: small enough to share between threads, large enough to be worth a task.
+constexpr std::size_t kSplitKeys = 1024;
+
+std::size_t size(auto n) { return static_cast<std::size_t>(n); }
+
+}  // namespace
+
+AttendStats ExactAttention::attend(const AttendInput& in, MatView<float> out) {
+  if (in.q.rows == 1) return decode(in, out);
+  prefill(in, out);
+  return {};
+}
+
+void ExactAttention::prefill(const AttendInput& in, MatView<float> out) {
+  const KvCache::Shape& shape = in.cache->shape();
+  const std::size_t kv_heads = size(shape.kv_heads), head_dim = size(shape.head_dim),
+                    value_dim = size(shape.value_dim);
+  const std::size_t group = in.q.cols / (kv_heads * head_dim);
+  RA_CHECK(out.cols == kv_heads * group * value_dim);
+  const std::size_t tile = std::max<std::size_t>(16, kTileRows / group / 16 * 16);
+  const std::size_t tiles = (in.q.rows + tile - 1) / tile;
+  scratch_.resize(size(threads()));
+  const std::size_t bytes = kernels::causal_scratch_bytes(tile, group, head_dim, value_dim);
+  for (auto& buffer : scratch_) buffer.reserve_discard(bytes);
+  parallel_for(kv_heads * tiles, [&](std::size_t task, int thread) {
+    // The last tiles see the most keys and go first, so no thread is left with a long one.
+    const std::size_t h = task % kv_heads, first = (tiles - 1 - task / kv_heads) * tile;
+    kernels::ops().attend_causal({.q = in.q.row(first) + h * group * head_dim,
+                                  .q_stride = in.q.stride,
+                                  .tokens = std::min(tile, in.q.rows - first),
+                                  .group = group,
+                                  .pos0 = size(in.pos) + first,
+                                  .kv = in.cache->rows(in.layer, static_cast<int>(h)),
+                                  .scale = in.scale,
+                                  .out = out.row(first) + h * group * value_dim,
+                                  .out_stride = out.stride,
+                                  .exact_f32 = compute_ == Compute::kF32,
+                                  .scratch = scratch_[size(thread)].data()});
+  });
+}
+
+AttendStats ExactAttention::decode(const AttendInput& in, MatView<float> out) {
+  const auto start = std::chrono::steady_clock::now();
+  const KvCache::Shape& shape = in.cache->shape();
+  const std::size_t kv_heads = size(shape.kv_heads), head_dim = size(shape.head_dim),
+                    value_dim = size(shape.value_dim);
+  const std::size_t group = in.q.cols / (kv_heads * head_dim), keys = size(in.pos) + 1;
+  const std::size_t splits = (keys + kSplitKeys - 1) / kSplitKeys;
+  const std::size_t parts = kv_heads * splits * group;
+  acc_.reserve_discard(parts * value_dim);
+  std::fill_n(acc_.data(), parts * value_dim, 0.0f);
+  parts_.resize(parts);
+  for (std::size_t i = 0; i < parts; ++i) parts_[i] = {.acc = acc_.data() + i * value_dim};
+  parallel_for(kv_heads * splits, [&](std::size_t task, int) {
+    const std::size_t h = task / splits, first = task % splits * kSplitKeys;
+    kernels::ops().attend_partial({.q = in.q.row(0) + h * group * head_dim,
+                                   .q_stride = head_dim,
+                                   .group = group,
+                                   .kv = in.cache->rows(in.layer, static_cast<int>(h)),
+                                   .first = first,
+                                   .n = std::min(kSplitKeys, keys - first),
+                                   .scale = in.scale,
+                                   .out = &parts_[task * group]});
+  });
+  const auto merge_start = std::chrono::steady_clock::now();
+  for (std::size_t h = 0; h < kv_heads; ++h)
+    for (std::size_t g = 0; g < group; ++g) {
+      kernels::Partial& sum = parts_[h * splits * group + g];
+      for (std::size_t s = 1; s < splits; ++s)
+        kernels::merge(sum, parts_[(h * splits + s) * group + g], value_dim);
+      kernels::finish(sum, out.row(0) + (h * group + g) * value_dim, value_dim);
+    }
+  const auto end = std::chrono::steady_clock::now();
+  const auto ms = [](auto d) { return std::chrono::duration<double, std::milli>(d).count(); };
+  AttendStats stats;
+  stats.static_ms = stats.static_busy_ms = ms(merge_start - start);
+  stats.merge_ms = ms(end - merge_start);
+  stats.bytes = static_cast<std::int64_t>(keys * kv_heads * (head_dim + value_dim) *
+                                          (shape.type == KvType::kF32 ? 4 : 2));
+  return stats;
+}
+
+}  // namespace ra::model
