@@ -21,7 +21,7 @@ struct Tile {
   QuantizedRow x[N];
   std::size_t cols;
   std::size_t ahead;  // bytes from a row to the one that takes its place in the next tile
-  float out[R][N];
+  float out[N][R];
 };
 
 RA_ALWAYS_INLINE void prefetch(const std::uint8_t* p, std::size_t bytes) {
@@ -29,64 +29,103 @@ RA_ALWAYS_INLINE void prefetch(const std::uint8_t* p, std::size_t bytes) {
     _mm_prefetch(reinterpret_cast<const char*>(p + i), _MM_HINT_T0);
 }
 
+// sum + 16 sums of four products.
 template <bool kSigned>
-RA_ALWAYS_INLINE __m512 int_dot(__m512i w, __m512i x) {
-  const __m512i zero = _mm512_setzero_si512();
+RA_ALWAYS_INLINE __m512i int_dot(__m512i sum, __m512i w, __m512i x) {
   if constexpr (kSigned) {  // |w| * (sign(w) x): the first factor must be unsigned
-    x = _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(w), zero, x);
+    x = _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(w), _mm512_setzero_si512(), x);
     w = _mm512_abs_epi8(w);
   }
-  return _mm512_cvtepi32_ps(_mm512_dpbusd_epi32(zero, w, x));
+  return _mm512_dpbusd_epi32(sum, w, x);
 }
 
 template <int R, int N>
 RA_ALWAYS_INLINE void write_sums(Tile<R, N>& tile, const __m512 (&acc)[R][N]) {
-  for (int r = 0; r < R; ++r)
-    for (int t = 0; t < N; ++t) tile.out[r][t] = _mm512_reduce_add_ps(acc[r][t]);
+#pragma GCC unroll 4
+  for (int t = 0; t < N; ++t) {
+    if constexpr (R == 4) {
+      _mm_storeu_ps(tile.out[t], sums_of_four(acc[0][t], acc[1][t], acc[2][t], acc[3][t]));
+    } else {
+      for (int r = 0; r < R; ++r) tile.out[t][r] = _mm512_reduce_add_ps(acc[r][t]);
+    }
+  }
 }
 
-// Blocks of 32, two at a time. An odd last block is paired with itself: the activations past the
-// end are zero.
+// One row of activations for four blocks of 32.
+struct QuadX {
+  __m512i lo, hi;  // lane i: values 0-15 and 16-31 of block i, as in QuadsOf::load
+  __m512 scale;    // lane 2 * i: of block i; lanes as in QuadsOf::scales, the others 0
+  __m512 addend;   // what scales() is to be multiplied with for the min or the offset
+};
+
+template <class U>
+RA_ALWAYS_INLINE QuadX load_quad(const QuantizedRow& x, std::size_t block) {
+  const __m512i a = _mm512_load_si512(x.q + 32 * block);
+  const __m512i b = _mm512_load_si512(x.q + 32 * block + 64);
+  const __m256i scale = _mm256_cvtepu32_epi64(_mm_castps_si128(_mm_load_ps(x.scale + block)));
+  const __m128 sum = _mm_load_ps(x.sum + block);
+  __m256i addend;
+  if constexpr (U::kHasMin) {
+    addend = _mm256_slli_epi64(_mm256_cvtepu32_epi64(_mm_castps_si128(sum)), 32);
+  } else {
+    const __m128 less = _mm_mul_ps(sum, _mm_set1_ps(static_cast<float>(-U::kOffset)));
+    addend = _mm256_cvtepu32_epi64(_mm_castps_si128(less));
+  }
+  return {_mm512_shuffle_i64x2(a, b, 0x88), _mm512_shuffle_i64x2(a, b, 0xdd),
+          _mm512_castsi512_ps(_mm512_zextsi256_si512(scale)),
+          _mm512_castsi512_ps(_mm512_zextsi256_si512(addend))};
+}
+
 template <class F, int R, int N>
-void multiply_pairs(Tile<R, N>& tile) {
-  using U = PairsOf<F>;
-  constexpr bool kSubtracts = U::kHasMin || U::kOffset != 0;
+RA_ALWAYS_INLINE void multiply_quad(const std::uint8_t* const (&p)[R], const QuadX (&x)[N],
+                                    __m512 (&acc)[R][N]) {
+  using U = QuadsOf<F>;
+  const __m512i block_of_lane = _mm512_setr_epi32(0, 0, 0, 0, 2, 2, 2, 2, 4, 4, 4, 4, 6, 6, 6, 6);
+#pragma GCC unroll 4
+  for (int r = 0; r < R; ++r) {
+    __m512i lo, hi;
+    U::load(p[r], lo, hi);
+    const __m512 d = _mm512_zextps256_ps512(U::scales(p[r]));
+#pragma GCC unroll 4
+    for (int t = 0; t < N; ++t) {
+      __m512i dot = int_dot<F::kId == Quant::kQ8_0>(_mm512_setzero_si512(), lo, x[t].lo);
+      dot = int_dot<F::kId == Quant::kQ8_0>(dot, hi, x[t].hi);
+      const __m512 factor = _mm512_permutexvar_ps(block_of_lane, _mm512_mul_ps(d, x[t].scale));
+      if constexpr (U::kHasMin || U::kOffset != 0)
+        acc[r][t] = _mm512_fmadd_ps(d, x[t].addend, acc[r][t]);
+      acc[r][t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), factor, acc[r][t]);
+    }
+  }
+}
+
+// Blocks of 32. The last one to three of a row are copied and filled up with zeros.
+template <class F, int R, int N>
+void multiply_quads(Tile<R, N>& tile) {
+  constexpr std::size_t kQuadBytes = 4 * F::kBytes;
   __m512 acc[R][N];
   for (auto& row : acc)
     for (__m512& v : row) v = _mm512_setzero_ps();
   const std::size_t blocks = tile.cols / 32;
-  for (std::size_t b = 0; b < blocks; b += 2) {
-    const std::size_t at = b * F::kBytes, next = b + 1 < blocks ? at + F::kBytes : at;
-    __m512i q[N];
-    __m512 scale[N], sum[N];  // sum: of the activations of each block in one of its 8 lanes
-#pragma GCC unroll 4
-    for (int t = 0; t < N; ++t) {
-      const QuantizedRow& x = tile.x[t];
-      q[t] = _mm512_load_si512(x.q + 32 * b);
-      scale[t] = _mm512_mask_broadcastss_ps(_mm512_set1_ps(x.scale[b]), 0xff00,
-                                            _mm_load_ss(x.scale + b + 1));
-      if constexpr (kSubtracts) {
-        sum[t] = _mm512_maskz_broadcastss_ps(0x0001, _mm_load_ss(x.sum + b));
-        sum[t] = _mm512_mask_broadcastss_ps(sum[t], 0x0100, _mm_load_ss(x.sum + b + 1));
-        if constexpr (U::kOffset != 0)
-          sum[t] = _mm512_mul_ps(sum[t], _mm512_set1_ps(static_cast<float>(U::kOffset)));
-      }
-    }
-#pragma GCC unroll 4
+  const std::uint8_t* p[R];
+  for (int r = 0; r < R; ++r) p[r] = tile.row[r];
+  QuadX x[N];
+  std::size_t b = 0;
+  for (; b + 4 <= blocks; b += 4) {
+    for (int t = 0; t < N; ++t) x[t] = load_quad<QuadsOf<F>>(tile.x[t], b);
+    multiply_quad<F>(p, x, acc);
     for (int r = 0; r < R; ++r) {
-      const std::uint8_t *pa = tile.row[r] + at, *pb = tile.row[r] + next;
-      prefetch(pa + tile.ahead, 2 * F::kBytes);
-      const __m512i w = U::load(pa, pb);
-      const __m512 d = U::scales(pa, pb);
-      __m512 m = d;
-      if constexpr (U::kHasMin) m = U::mins(pa, pb);
-#pragma GCC unroll 4
-      for (int t = 0; t < N; ++t) {
-        if constexpr (kSubtracts) acc[r][t] = _mm512_fnmadd_ps(m, sum[t], acc[r][t]);
-        acc[r][t] = _mm512_fmadd_ps(int_dot<F::kId == Quant::kQ8_0>(w, q[t]),
-                                    _mm512_mul_ps(d, scale[t]), acc[r][t]);
-      }
+      prefetch(p[r] + tile.ahead, kQuadBytes);
+      p[r] += kQuadBytes;
     }
+  }
+  if (b < blocks) {
+    std::uint8_t copy[R][kQuadBytes] = {};
+    for (int r = 0; r < R; ++r) {
+      std::memcpy(copy[r], p[r], (blocks - b) * F::kBytes);
+      p[r] = copy[r];
+    }
+    for (int t = 0; t < N; ++t) x[t] = load_quad<QuadsOf<F>>(tile.x[t], b);
+    multiply_quad<F>(p, x, acc);
   }
   write_sums(tile, acc);
 }
@@ -145,8 +184,9 @@ void multiply_chunks(Tile<R, N>& tile) {
 #pragma GCC unroll 4
         for (int t = 0; t < N; ++t) {
           const __m512i q = _mm512_load_si512(tile.x[t].q + 256 * b + 64 * c);
-          acc[r][t] = _mm512_fmadd_ps(int_dot<false>(w, q),
-                                      _mm512_permutexvar_ps(lane_sub[c], factor[t]), acc[r][t]);
+          const __m512 dot = _mm512_cvtepi32_ps(_mm512_dpbusd_epi32(_mm512_setzero_si512(), w, q));
+          acc[r][t] =
+              _mm512_fmadd_ps(dot, _mm512_permutexvar_ps(lane_sub[c], factor[t]), acc[r][t]);
         }
       }
     }
@@ -163,13 +203,13 @@ void multiply_rows(const GemvArgs& a, std::size_t row, std::size_t token) {
   tile.cols = a.x.cols;
   tile.ahead = R * a.row_bytes;
   if constexpr (F::kBlock == 32) {
-    multiply_pairs<F>(tile);
+    multiply_quads<F>(tile);
   } else {
     multiply_chunks<F>(tile);
   }
   for (int t = 0; t < N; ++t) {
     float* y = a.y + (token + t) * a.y_stride + row;
-    for (int r = 0; r < R; ++r) y[r] = (a.add ? y[r] : 0.0f) + tile.out[r][t];
+    for (int r = 0; r < R; ++r) y[r] = (a.add ? y[r] : 0.0f) + tile.out[t][r];
   }
 }
 

@@ -34,5 +34,22 @@ namespace {
   return widen(_mm256_maskz_loadu_epi16(m, p));
 }
 
+// Each 128-bit lane of the result: the sums of that lane of a, b, c and d.
+[[maybe_unused]] inline __m512 sums_in_lanes(__m512 a, __m512 b, __m512 c, __m512 d) {
+  const __m512d ab =
+      _mm512_castps_pd(_mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b)));
+  const __m512d cd =
+      _mm512_castps_pd(_mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d)));
+  return _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(ab, cd)),
+                       _mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd)));
+}
+
+// The sums of a, b, c and d.
+[[maybe_unused]] inline __m128 sums_of_four(__m512 a, __m512 b, __m512 c, __m512 d) {
+  const __m512 lanes = sums_in_lanes(a, b, c, d);
+  const __m256 s = _mm256_add_ps(_mm512_castps512_ps256(lanes), _mm512_extractf32x8_ps(lanes, 1));
+  return _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1));
+}
+
 }  // namespace
 }  // namespace ra::kernels

@@ -15,59 +15,59 @@ RA_ALWAYS_INLINE __m512 widen_part(__m512i weights, bool is_signed, int offset) 
   return _mm512_cvtepi32_ps(_mm512_sub_epi32(wide, _mm512_set1_epi32(offset)));
 }
 
-// Weights 16 * i .. of the vector get scale[i] and min[i]. Multiplication and subtraction round
-// separately, as in the scalar version.
-template <class U, bool kSigned>
-RA_ALWAYS_INLINE void store64(__m512i weights, const __m512 (&scale)[4], const __m512 (&min)[4],
-                              float* dst) {
-  const __m512 w[4] = {
-      widen_part<0>(weights, kSigned, U::kOffset), widen_part<1>(weights, kSigned, U::kOffset),
-      widen_part<2>(weights, kSigned, U::kOffset), widen_part<3>(weights, kSigned, U::kOffset)};
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {
-    __m512 v = _mm512_mul_ps(scale[i], w[i]);
-    if constexpr (U::kHasMin) v = _mm512_sub_ps(v, min[i]);
-    _mm512_storeu_ps(dst + 16 * i, v);
-  }
-}
-
 template <int Lane>
 RA_ALWAYS_INLINE __m512 lane(__m512 v) {
   return _mm512_permutexvar_ps(_mm512_set1_epi32(Lane), v);
 }
 
+// Products and sums round separately below, as in the scalar version.
+
+template <class F, int I>
+RA_ALWAYS_INLINE void store_block(__m512i lo, __m512i hi, __m512 scales, float* dst) {
+  using U = QuadsOf<F>;
+  constexpr bool kSigned = F::kId == Quant::kQ8_0;
+  const __m512 d = lane<2 * I>(scales);
+  __m512 a = _mm512_mul_ps(d, widen_part<I>(lo, kSigned, U::kOffset));
+  __m512 b = _mm512_mul_ps(d, widen_part<I>(hi, kSigned, U::kOffset));
+  if constexpr (U::kHasMin) {
+    a = _mm512_add_ps(a, lane<2 * I + 1>(scales));
+    b = _mm512_add_ps(b, lane<2 * I + 1>(scales));
+  }
+  _mm512_storeu_ps(dst + 32 * I, a);
+  _mm512_storeu_ps(dst + 32 * I + 16, b);
+}
+
 template <class F>
-void decode_pairs(const std::uint8_t* src, float* dst, std::size_t n) {
-  using U = PairsOf<F>;
+void decode_quads(const std::uint8_t* src, float* dst, std::size_t n) {
   std::size_t i = 0;
-  for (; i + 64 <= n; i += 64, src += 2 * F::kBytes) {
-    const std::uint8_t* next = src + F::kBytes;
-    const __m512 a = broadcast_half(src), b = broadcast_half(next);
-    __m512 min[4];
-    if constexpr (U::kHasMin) {
-      const __m512 m = U::mins(src, next);
-      min[0] = min[1] = lane<0>(m);
-      min[2] = min[3] = lane<8>(m);
-    }
-    store64<U, F::kId == Quant::kQ8_0>(U::load(src, next), {a, a, b, b}, min, dst + i);
+  for (; i + 128 <= n; i += 128, src += 4 * F::kBytes) {
+    const __m512 scales = _mm512_zextps256_ps512(QuadsOf<F>::scales(src));
+    __m512i lo, hi;
+    QuadsOf<F>::load(src, lo, hi);
+    store_block<F, 0>(lo, hi, scales, dst + i);
+    store_block<F, 1>(lo, hi, scales, dst + i);
+    store_block<F, 2>(lo, hi, scales, dst + i);
+    store_block<F, 3>(lo, hi, scales, dst + i);
   }
   if (i < n)
     decode_row<Level::kAvx2>(F::kId, reinterpret_cast<const std::byte*>(src), dst + i, n - i);
 }
 
+template <class U, int C, int I>
+RA_ALWAYS_INLINE void store_part(__m512i weights, __m512 scales, __m512 mins, float* dst) {
+  constexpr int kSub = (4 * C + I) / (U::kSubs == 16 ? 1 : 2);
+  __m512 v = _mm512_mul_ps(lane<kSub>(scales), widen_part<I>(weights, false, U::kOffset));
+  if constexpr (U::kHasMin) v = _mm512_sub_ps(v, lane<kSub>(mins));
+  _mm512_storeu_ps(dst + 64 * C + 16 * I, v);
+}
+
 template <class U, int C>
-RA_ALWAYS_INLINE void decode_chunk(const std::uint8_t* p, __m512 scales, __m512 mins, float* dst) {
-  constexpr int kStep = U::kSubs == 16 ? 1 : 2;  // groups of 16 weights per sub-block
-  const __m512 scale[4] = {lane<(4 * C) / kStep>(scales), lane<(4 * C + 1) / kStep>(scales),
-                           lane<(4 * C + 2) / kStep>(scales), lane<(4 * C + 3) / kStep>(scales)};
-  __m512 min[4];
-  if constexpr (U::kHasMin) {
-    min[0] = lane<(4 * C) / kStep>(mins);
-    min[1] = lane<(4 * C + 1) / kStep>(mins);
-    min[2] = lane<(4 * C + 2) / kStep>(mins);
-    min[3] = lane<(4 * C + 3) / kStep>(mins);
-  }
-  store64<U, false>(U::load(p, C), scale, min, dst + 64 * C);
+RA_ALWAYS_INLINE void store_chunk(const std::uint8_t* p, __m512 scales, __m512 mins, float* dst) {
+  const __m512i weights = U::load(p, C);
+  store_part<U, C, 0>(weights, scales, mins, dst);
+  store_part<U, C, 1>(weights, scales, mins, dst);
+  store_part<U, C, 2>(weights, scales, mins, dst);
+  store_part<U, C, 3>(weights, scales, mins, dst);
 }
 
 template <class F>
@@ -77,10 +77,10 @@ void decode_chunks(const std::uint8_t* src, float* dst, std::size_t n) {
     const __m512 scales = U::scales(src);
     __m512 mins = _mm512_setzero_ps();
     if constexpr (U::kHasMin) mins = U::mins(src);
-    decode_chunk<U, 0>(src, scales, mins, dst + i);
-    decode_chunk<U, 1>(src, scales, mins, dst + i);
-    decode_chunk<U, 2>(src, scales, mins, dst + i);
-    decode_chunk<U, 3>(src, scales, mins, dst + i);
+    store_chunk<U, 0>(src, scales, mins, dst + i);
+    store_chunk<U, 1>(src, scales, mins, dst + i);
+    store_chunk<U, 2>(src, scales, mins, dst + i);
+    store_chunk<U, 3>(src, scales, mins, dst + i);
   }
 }
 
@@ -106,7 +106,7 @@ void decode_row<Level::kAvx512>(Quant type, const std::byte* src, float* dst,
   const bool quantised = visit_format(type, [&]<class F>() {
     const auto* p = reinterpret_cast<const std::uint8_t*>(src);
     if constexpr (F::kBlock == 32) {
-      decode_pairs<F>(p, dst, n);
+      decode_quads<F>(p, dst, n);
     } else {
       decode_chunks<F>(p, dst, n);
     }

@@ -8,16 +8,6 @@
 namespace ra::kernels {
 namespace {
 
-// Each 128-bit lane of the result: the sums of that lane of a, b, c and d.
-RA_ALWAYS_INLINE __m512 sums_in_lanes(__m512 a, __m512 b, __m512 c, __m512 d) {
-  const __m512d ab =
-      _mm512_castps_pd(_mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b)));
-  const __m512d cd =
-      _mm512_castps_pd(_mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d)));
-  return _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(ab, cd)),
-                       _mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd)));
-}
-
 // 128-bit lane i of the result: the sum of the four lanes of v[i].
 RA_ALWAYS_INLINE __m512 sum_lanes(const __m512 (&v)[4]) {
   const __m512 lo =

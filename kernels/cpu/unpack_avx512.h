@@ -16,16 +16,15 @@ namespace {
 
 // The weights of a vector are unsigned (Q8_0: signed); the true integer is weight - kOffset.
 //
-// PairsOf<F>, blocks of 32: the vector is block `a`, then block `b`.
-//   load(a, b)    64 weights
-//   scales(a, b)  scale in the 8 lanes of each block
-//   mins(a, b)    min likewise, if kHasMin
-// ChunksOf<F>, blocks of 256 at p: the vector is weights 64 * c .. 64 * c + 63.
-//   load(p, c)    64 weights
-//   kSubs         sub-blocks per block: 16 (of 16 weights) or 8 (of 32)
-//   scales(p)     scale of each sub-block, one lane each; mins(p) likewise, if kHasMin
+// QuadsOf<F>, four blocks of 32 at p. 128-bit lane i of a vector belongs to block i.
+//   load(p, lo, hi)  weights 0-15 and 16-31 of the blocks
+//   scales(p)        lane 2 * i: scale of block i, lane 2 * i + 1: its negated min, or 0
+// ChunksOf<F>, a block of 256 at p.
+//   load(p, c)       weights 64 * c .. 64 * c + 63
+//   kSubs            sub-blocks: 16 (of 16 weights) or 8 (of 32)
+//   scales(p)        scale of each sub-block, one lane each; mins(p) likewise, if kHasMin
 template <class F>
-struct PairsOf;
+struct QuadsOf;
 template <class F>
 struct ChunksOf;
 
@@ -43,85 +42,122 @@ RA_ALWAYS_INLINE __m256i load256(const std::uint8_t* p) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
 }
 
-RA_ALWAYS_INLINE __m512 half_pair(const std::uint8_t* a, const std::uint8_t* b) {
-  const __m256i h = _mm256_mask_set1_epi16(_mm256_set1_epi16(load_as<std::int16_t>(a)), 0xff00,
-                                           load_as<std::int16_t>(b));
-  return _mm512_cvtph_ps(h);
-}
-
 RA_ALWAYS_INLINE __m512 broadcast_half(const std::uint8_t* p) {
   return _mm512_cvtph_ps(_mm256_set1_epi16(load_as<std::int16_t>(p)));
 }
 
-// 16 bytes of nibbles from each block: low ones are weights 0-15, high ones 16-31.
-RA_ALWAYS_INLINE __m512i nibble_pair(const std::uint8_t* a, const std::uint8_t* b) {
-  const __m512i both =
-      _mm512_mask_broadcast_i32x4(_mm512_broadcast_i32x4(load128(a)), 0xff00, load128(b));
-  const __m512i shift = _mm512_setr_epi64(0, 0, 0x0004000400040004, 0x0004000400040004, 0, 0,
-                                          0x0004000400040004, 0x0004000400040004);
-  return _mm512_and_si512(_mm512_srlv_epi16(both, shift), _mm512_set1_epi8(15));
+// Four blocks of Stride <= 24 bytes, each a header and 16 bytes of nibbles. Two loads and one
+// permutation of 32-bit words bring a field of all four together: blocks 0 and 2 lie a multiple of
+// 4 bytes apart, and so do 1 and 3. No load passes the end of the blocks.
+template <std::size_t Stride>
+struct NibbleQuad {
+  static_assert(Stride % 2 == 0 && Stride >= 18 && Stride <= 24);
+  static constexpr int kTwo = Stride / 2;  // words from block 0 to 2
+
+  // 128-bit lane i: the nibbles of block i, which end the block.
+  RA_ALWAYS_INLINE static __m512i nibbles(const std::uint8_t* p) {
+    constexpr int kOne = 16 + (48 - 2 * Stride) / 4;  // of block 1 in the second load
+    const __m512i words = _mm512_setr_epi32(0, 1, 2, 3, kOne, kOne + 1, kOne + 2, kOne + 3, kTwo,
+                                            kTwo + 1, kTwo + 2, kTwo + 3, 28, 29, 30, 31);
+    return _mm512_permutex2var_epi32(_mm512_loadu_si512(p + Stride - 16), words,
+                                     _mm512_loadu_si512(p + 4 * Stride - 64));
+  }
+
+  // Word i: the first four bytes of block i.
+  RA_ALWAYS_INLINE static __m128i heads(const std::uint8_t* p) {
+    // The last start that keeps the load inside and block 1 at a whole word.
+    constexpr std::size_t kEnd = 4 * Stride - 64;
+    constexpr std::size_t kStart = kEnd >= Stride ? Stride : Stride - (Stride - kEnd + 3) / 4 * 4;
+    constexpr int kOne = 16 + (Stride - kStart) / 4;
+    const __m512i words =
+        _mm512_setr_epi32(0, kOne, kTwo, kOne + kTwo, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    return _mm512_castsi512_si128(
+        _mm512_permutex2var_epi32(_mm512_loadu_si512(p), words, _mm512_loadu_si512(p + kStart)));
+  }
+};
+
+template <std::size_t Stride>
+RA_ALWAYS_INLINE void load_nibbles(const std::uint8_t* p, __m512i& lo, __m512i& hi) {
+  const __m512i both = NibbleQuad<Stride>::nibbles(p), mask = _mm512_set1_epi8(15);
+  lo = _mm512_and_si512(both, mask);
+  hi = _mm512_and_si512(_mm512_srli_epi16(both, 4), mask);
 }
 
-RA_ALWAYS_INLINE __m512i add_fifth_bits(__m512i low, const std::uint8_t* a, const std::uint8_t* b) {
-  const auto bits = static_cast<__mmask64>(load_as<std::uint32_t>(a) |
-                                           std::uint64_t{load_as<std::uint32_t>(b)} << 32);
-  return _mm512_mask_add_epi8(low, bits, low, _mm512_set1_epi8(16));
+// Adds 16 to the weights whose bit is set in the four bytes per block at p.
+template <std::size_t Stride>
+RA_ALWAYS_INLINE void add_fifth_bits(const std::uint8_t* p, __m512i& lo, __m512i& hi) {
+  const auto gather = [](const std::uint8_t* at) __attribute__((always_inline)) {
+    return static_cast<__mmask64>(std::uint64_t{load_as<std::uint16_t>(at)} |
+                                  std::uint64_t{load_as<std::uint16_t>(at + Stride)} << 16 |
+                                  std::uint64_t{load_as<std::uint16_t>(at + 2 * Stride)} << 32 |
+                                  std::uint64_t{load_as<std::uint16_t>(at + 3 * Stride)} << 48);
+  };
+  const __m512i sixteen = _mm512_set1_epi8(16);
+  lo = _mm512_mask_add_epi8(lo, gather(p), lo, sixteen);
+  hi = _mm512_mask_add_epi8(hi, gather(p + 2), hi, sixteen);
 }
 
-template <>
-struct PairsOf<Q4_0> {
-  static constexpr bool kHasMin = false;
-  static constexpr int kOffset = 8;
-  static __m512i load(const std::uint8_t* a, const std::uint8_t* b) {
-    return nibble_pair(a + 2, b + 2);
-  }
-  static __m512 scales(const std::uint8_t* a, const std::uint8_t* b) { return half_pair(a, b); }
-};
-
-template <>
-struct PairsOf<Q4_1> {
-  static constexpr bool kHasMin = true;
-  static constexpr int kOffset = 0;
-  static __m512i load(const std::uint8_t* a, const std::uint8_t* b) {
-    return nibble_pair(a + 4, b + 4);
-  }
-  static __m512 scales(const std::uint8_t* a, const std::uint8_t* b) { return half_pair(a, b); }
-  static __m512 mins(const std::uint8_t* a, const std::uint8_t* b) {
-    return _mm512_xor_ps(half_pair(a + 2, b + 2), _mm512_set1_ps(-0.0f));
+template <class F, bool Min, int Offset>
+struct Quad {
+  static constexpr bool kHasMin = Min;
+  static constexpr int kOffset = Offset;
+  static __m256 scales(const std::uint8_t* p) {
+    const __m128i heads = NibbleQuad<F::kBytes>::heads(p);  // d and m, or d and other bytes
+    return Min ? _mm256_cvtph_ps(heads) : _mm256_maskz_cvtph_ps(0x55, heads);
   }
 };
 
 template <>
-struct PairsOf<Q5_0> {
-  static constexpr bool kHasMin = false;
-  static constexpr int kOffset = 16;
-  static __m512i load(const std::uint8_t* a, const std::uint8_t* b) {
-    return add_fifth_bits(nibble_pair(a + 6, b + 6), a + 2, b + 2);
-  }
-  static __m512 scales(const std::uint8_t* a, const std::uint8_t* b) { return half_pair(a, b); }
-};
-
-template <>
-struct PairsOf<Q5_1> {
-  static constexpr bool kHasMin = true;
-  static constexpr int kOffset = 0;
-  static __m512i load(const std::uint8_t* a, const std::uint8_t* b) {
-    return add_fifth_bits(nibble_pair(a + 8, b + 8), a + 4, b + 4);
-  }
-  static __m512 scales(const std::uint8_t* a, const std::uint8_t* b) { return half_pair(a, b); }
-  static __m512 mins(const std::uint8_t* a, const std::uint8_t* b) {
-    return PairsOf<Q4_1>::mins(a, b);
+struct QuadsOf<Q4_0> : Quad<Q4_0, false, 8> {
+  static void load(const std::uint8_t* p, __m512i& lo, __m512i& hi) {
+    load_nibbles<Q4_0::kBytes>(p, lo, hi);
   }
 };
 
 template <>
-struct PairsOf<Q8_0> {
+struct QuadsOf<Q4_1> : Quad<Q4_1, true, 0> {
+  static void load(const std::uint8_t* p, __m512i& lo, __m512i& hi) {
+    load_nibbles<Q4_1::kBytes>(p, lo, hi);
+  }
+};
+
+template <>
+struct QuadsOf<Q5_0> : Quad<Q5_0, false, 16> {
+  static void load(const std::uint8_t* p, __m512i& lo, __m512i& hi) {
+    load_nibbles<Q5_0::kBytes>(p, lo, hi);
+    add_fifth_bits<Q5_0::kBytes>(p + 2, lo, hi);
+  }
+};
+
+template <>
+struct QuadsOf<Q5_1> : Quad<Q5_1, true, 0> {
+  static void load(const std::uint8_t* p, __m512i& lo, __m512i& hi) {
+    load_nibbles<Q5_1::kBytes>(p, lo, hi);
+    add_fifth_bits<Q5_1::kBytes>(p + 4, lo, hi);
+  }
+};
+
+template <>
+struct QuadsOf<Q8_0> {
   static constexpr bool kHasMin = false;
   static constexpr int kOffset = 0;
-  static __m512i load(const std::uint8_t* a, const std::uint8_t* b) {
-    return _mm512_inserti64x4(_mm512_castsi256_si512(load256(a + 2)), load256(b + 2), 1);
+  static constexpr std::size_t kStride = Q8_0::kBytes;
+  static __m256 scales(const std::uint8_t* p) {
+    const __m128i heads = _mm_setr_epi32(
+        load_as<std::int32_t>(p), load_as<std::int32_t>(p + kStride),
+        load_as<std::int32_t>(p + 2 * kStride), load_as<std::int32_t>(p + 3 * kStride));
+    return _mm256_maskz_cvtph_ps(0x55, heads);
   }
-  static __m512 scales(const std::uint8_t* a, const std::uint8_t* b) { return half_pair(a, b); }
+  static __m512i load_lanes(const std::uint8_t* p) {
+    __m512i v = _mm512_castsi128_si512(load128(p));
+    v = _mm512_inserti32x4(v, load128(p + kStride), 1);
+    v = _mm512_inserti32x4(v, load128(p + 2 * kStride), 2);
+    return _mm512_inserti32x4(v, load128(p + 3 * kStride), 3);
+  }
+  static void load(const std::uint8_t* p, __m512i& lo, __m512i& hi) {
+    lo = load_lanes(p + 2);
+    hi = load_lanes(p + 18);
+  }
 };
 
 // The 32 bytes at p in both halves, shifted right by `lo` and by `hi` bits (bits of the neighbour
