@@ -2,7 +2,7 @@
 #include "lib/tokenizer/bpe.h"
 
 #include <algorithm>
-#include <tuple>
+#include <bit>
 
 #include "lib/core/error.h"
 #include "lib/tokenizer/byte_alphabet.h"
@@ -10,9 +10,12 @@
 namespace ra::tokenizer {
 namespace {
 
+// Also packs rank and position: both are two numbers >= 0 that compare in this order.
 std::uint64_t pair_key(std::int32_t left, std::int32_t right) {
   return static_cast<std::uint64_t>(left) << 32 | static_cast<std::uint32_t>(right);
 }
+
+constexpr auto kLater = [](const auto& a, const auto& b) { return a.order > b.order; };
 
 }  // namespace
 
@@ -24,7 +27,7 @@ Bpe::Bpe(std::span<const std::string> tokens, std::span<const std::string> merge
     const char byte = static_cast<char>(b);
     byte_ids_[b] = find({&byte, 1});
   }
-  merges_.reserve(merges.size());
+  merges_.resize(std::bit_ceil(2 * merges.size() + 1));
   for (std::size_t rank = 0; rank < merges.size(); ++rank) {
     const std::string_view line = merges[rank];
     const std::size_t space = line.find(' ', 1);
@@ -35,8 +38,8 @@ Bpe::Bpe(std::span<const std::string> tokens, std::span<const std::string> merge
     if (left_id < 0 || right_id < 0 || result < 0)
       ++dropped_;
     else
-      merges_.insert_or_assign(pair_key(left_id, right_id),
-                               Merge{static_cast<std::int32_t>(rank), result});
+      merges_[slot(pair_key(left_id, right_id))] = {pair_key(left_id, right_id),
+                                                    static_cast<std::int32_t>(rank), result};
   }
 }
 
@@ -45,19 +48,17 @@ std::int32_t Bpe::find(std::string_view bytes) const {
   return it == ids_.end() ? -1 : it->second;
 }
 
-const Bpe::Merge* Bpe::merge_of(std::int32_t left, std::int32_t right) const {
-  const auto it = merges_.find(pair_key(left, right));
-  return it == merges_.end() ? nullptr : &it->second;
+std::size_t Bpe::slot(std::uint64_t pair) const {
+  const std::size_t mask = merges_.size() - 1;
+  std::size_t i = (pair * 0x9e3779b97f4a7c15u) >> 32 & mask;
+  while (merges_[i].pair != pair && merges_[i].pair != kNoPair) i = (i + 1) & mask;
+  return i;
 }
 
-namespace {
-
-// Heap order: the best candidate is the one of the lowest rank, then the leftmost.
-constexpr auto kWorse = [](const auto& a, const auto& b) {
-  return std::tie(a.rank, a.position) > std::tie(b.rank, b.position);
-};
-
-}  // namespace
+const Bpe::Merge* Bpe::merge_of(std::int32_t left, std::int32_t right) const {
+  const Merge& merge = merges_[slot(pair_key(left, right))];
+  return merge.pair == kNoPair ? nullptr : &merge;
+}
 
 void Bpe::Merger::push(std::int32_t position) {
   const Symbol& left = symbols_[position];
@@ -65,21 +66,22 @@ void Bpe::Merger::push(std::int32_t position) {
   const std::int32_t right = symbols_[left.next].id;
   const Merge* merge = bpe_.merge_of(left.id, right);
   if (merge == nullptr) return;
-  heap_.push_back({merge->rank, position, left.id, right, merge->result});
-  std::push_heap(heap_.begin(), heap_.end(), kWorse);
+  heap_.push_back({pair_key(merge->rank, position), left.id, right});
+  std::push_heap(heap_.begin(), heap_.end(), kLater);
 }
 
 void Bpe::Merger::merge(const Candidate& best) {
-  Symbol& left = symbols_[best.position];
+  const auto position = static_cast<std::int32_t>(best.order & UINT32_MAX);
+  Symbol& left = symbols_[position];
   // A candidate is stale once one of its two symbols took part in another merge.
   if (left.id != best.left || left.next < 0 || symbols_[left.next].id != best.right) return;
   Symbol& right = symbols_[left.next];
-  left.id = best.result;
+  left.id = bpe_.merge_of(best.left, best.right)->result;
   right.id = -1;
   left.next = right.next;
-  if (left.next >= 0) symbols_[left.next].previous = best.position;
+  if (left.next >= 0) symbols_[left.next].previous = position;
   if (left.previous >= 0) push(left.previous);
-  push(best.position);
+  push(position);
 }
 
 void Bpe::Merger::encode(std::string_view piece, std::vector<std::int32_t>& out) {
@@ -96,7 +98,7 @@ void Bpe::Merger::encode(std::string_view piece, std::vector<std::int32_t>& out)
   symbols_.back().next = -1;
   for (std::size_t i = 0; i + 1 < symbols_.size(); ++i) push(static_cast<std::int32_t>(i));
   while (!heap_.empty()) {
-    std::pop_heap(heap_.begin(), heap_.end(), kWorse);
+    std::pop_heap(heap_.begin(), heap_.end(), kLater);
     const Candidate best = heap_.back();
     heap_.pop_back();
     merge(best);

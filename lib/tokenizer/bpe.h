@@ -34,7 +34,8 @@ class Bpe {
       std::int32_t previous, next;  // -1 = none
     };
     struct Candidate {
-      std::int32_t rank, position, left, right, result;
+      std::uint64_t order;  // rank << 32 | position: the smallest is merged first
+      std::int32_t left, right;
     };
     void push(std::int32_t position);
     void merge(const Candidate& best);
@@ -49,13 +50,16 @@ class Bpe {
 
  private:
   struct Merge {
-    std::int32_t rank, result;
+    std::uint64_t pair = kNoPair;  // left << 32 | right
+    std::int32_t rank = 0, result = 0;
   };
+  static constexpr std::uint64_t kNoPair = UINT64_MAX;
+  std::size_t slot(std::uint64_t pair) const;  // where it is, or where it would be
   const Merge* merge_of(std::int32_t left, std::int32_t right) const;
 
   std::unordered_map<std::string_view, std::int32_t> ids_;
   std::int32_t byte_ids_[256];
-  std::unordered_map<std::uint64_t, Merge> merges_;  // left << 32 | right
+  std::vector<Merge> merges_;  // open addressing, at most half full; the size is a power of two
   std::size_t dropped_ = 0;
 };
 
