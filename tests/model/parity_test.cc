@@ -190,7 +190,7 @@ TEST_P(Parity, FastDecodeStaysClose) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Model, Parity, testing::Values("smollm2", "qwen"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& test) { return std::string(test.param); });
 
 }  // namespace
 }  // namespace ra::model

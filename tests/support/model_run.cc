@@ -102,19 +102,32 @@ Difference difference(std::span<const float> got, std::span<const float> want) {
   return {max_error / max_want, squared_error / squared_want};
 }
 
+namespace {
+
+// The model of a golden case as it is on disk, with the frequencies that the reference used.
+struct GoldenModel {
+  explicit GoldenModel(const GoldenCase& golden)
+      : want("tests/golden/model/" + golden.reference_name + ".ref"),
+        file(tiny_model(golden.model_name)) {
+    EXPECT_EQ(file.sha256(), want.header().at("model_sha256"))
+        << "the model changed: run tests/golden/model/make_golden.py again";
+    if (want.has("rope_freqs")) file.add_floats("rope_freqs.weight", want.floats("rope_freqs"));
+    m = model::load(file, {.rope_scaling = golden.rope_scaling});
+  }
+  ReferenceFile want;
+  FakeGguf file;
+  model::Model m;
+};
+
+}  // namespace
+
 void expect_matches_golden(const GoldenCase& golden, model::Backend& backend,
                            model::AttentionPolicy& attention) {
   SCOPED_TRACE(golden.reference_name);
-  const ReferenceFile want("tests/golden/model/" + golden.reference_name + ".ref");
-  FakeGguf file(tiny_model(golden.model_name));
-  ASSERT_EQ(file.sha256(), want.header().at("model_sha256"))
-      << "the model changed: run tests/golden/model/make_golden.py again";
-  if (want.has("rope_freqs")) file.add_floats("rope_freqs.weight", want.floats("rope_freqs"));
-  const model::Model m = model::load(file, {.rope_scaling = golden.rope_scaling});
-
-  const ModelRun got = run_prompt(m, backend, attention, want.integers("ids"));
+  const GoldenModel g(golden);
+  const ModelRun got = run_prompt(g.m, backend, attention, g.want.integers("ids"));
   const auto expect_close = [&](std::string_view name, std::span<const float> values) {
-    const Difference d = difference(values, want.floats(std::string(name)));
+    const Difference d = difference(values, g.want.floats(std::string(name)));
     EXPECT_LE(d.max_rel, 1e-4) << name;
     EXPECT_LE(d.nmse, 1e-9) << name;
   };
@@ -122,8 +135,18 @@ void expect_matches_golden(const GoldenCase& golden, model::Backend& backend,
   expect_close("k", got.k);
   expect_close("v", got.v);
   expect_close("logits", got.logits);
-  const std::vector<std::int32_t>& greedy = want.integers("greedy");
-  EXPECT_EQ(run_greedy(m, backend, attention, want.integers("ids"), greedy.size()), greedy);
+  const std::vector<std::int32_t>& greedy = g.want.integers("greedy");
+  EXPECT_EQ(run_greedy(g.m, backend, attention, g.want.integers("ids"), greedy.size()), greedy);
+}
+
+void expect_same_greedy(const GoldenCase& golden, model::Backend& backend,
+                        model::AttentionPolicy& attention) {
+  SCOPED_TRACE(golden.reference_name);
+  const GoldenModel g(golden);
+  const std::vector<std::int32_t>& greedy = g.want.integers("greedy");
+  EXPECT_EQ(run_greedy(g.m, backend, attention, g.want.integers("ids"), greedy.size(),
+                       {.kv = model::KvType::kBf16}),
+            greedy);
 }
 
 }  // namespace ra::test

@@ -47,5 +47,8 @@ struct GoldenCase {
 };
 void expect_matches_golden(const GoldenCase& golden, model::Backend& backend,
                            model::AttentionPolicy& attention);
+// The greedy continuation alone, with keys and values in bf16: for the fast path.
+void expect_same_greedy(const GoldenCase& golden, model::Backend& backend,
+                        model::AttentionPolicy& attention);
 
 }  // namespace ra::test

@@ -3,6 +3,9 @@
 // (tests/golden/model/make_golden.py): logits, post-RoPE Q, K, V, greedy tokens.
 #include <gtest/gtest.h>
 
+#include "lib/model/cpu_backend.h"
+#include "lib/model/exact_attention.h"
+#include "tests/support/levels.h"
 #include "tests/support/model_run.h"
 #include "tests/support/reference_backend.h"
 
@@ -22,6 +25,31 @@ TEST(Llama, ReferenceBackendMatchesTransformers) {
   test::ReferenceBackend backend;
   test::ReferenceAttention attention;
   for (const test::GoldenCase& c : kCases) test::expect_matches_golden(c, backend, attention);
+}
+
+class LlamaLevels : public ra::testing::LevelTest {
+ protected:
+  void SetUp() override {
+    LevelTest::SetUp();
+    if (kernels::cpu_has(level())) kernels::set_active_level(level());
+  }
+  void TearDown() override { kernels::set_active_level(before_); }
+
+ private:
+  kernels::Level before_ = kernels::active_level();
+};
+RA_INSTANTIATE_LEVELS(LlamaLevels);
+
+TEST_P(LlamaLevels, F32PathMatchesTransformers) {
+  CpuBackend backend(Compute::kF32);
+  ExactAttention attention(Compute::kF32);
+  for (const test::GoldenCase& c : kCases) test::expect_matches_golden(c, backend, attention);
+}
+
+TEST_P(LlamaLevels, FastPathGivesTheSameGreedyTokens) {
+  CpuBackend backend(Compute::kAuto);
+  ExactAttention attention(Compute::kAuto);
+  for (const test::GoldenCase& c : kCases) test::expect_same_greedy(c, backend, attention);
 }
 
 }  // namespace
