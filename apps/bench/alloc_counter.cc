@@ -2,6 +2,7 @@
 #include "apps/bench/alloc_counter.h"
 
 #include <atomic>
+#include <cstddef>
 #include <cstdlib>
 #include <new>
 

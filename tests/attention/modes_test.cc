@@ -15,8 +15,8 @@ TEST(Modes, AreDistinctAndTheirDefaultIndexesAreValid) {
   for (const Mode& mode : modes()) {
     EXPECT_TRUE(names.insert(mode.name).second) << mode.name;
     EXPECT_FALSE(mode.help.empty());
-    if (!mode.index.empty())
-      EXPECT_NO_THROW(index::check_index_spec(parse_specs(mode.index).front())) << mode.name;
+    if (mode.index.empty()) continue;
+    EXPECT_NO_THROW(index::check_index_spec(parse_specs(mode.index).front())) << mode.name;
   }
 }
 
