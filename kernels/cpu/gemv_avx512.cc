@@ -12,7 +12,8 @@
 namespace ra::kernels {
 namespace {
 
-constexpr std::size_t kLine = 64;  // bytes
+constexpr std::size_t kLine = 64;     // bytes
+constexpr std::size_t kAhead = 4096;  // bytes prefetched at least; 2 to 16 KiB measure alike
 
 // R rows of weights times N rows of activations.
 template <int R, int N>
@@ -20,7 +21,7 @@ struct Tile {
   const std::uint8_t* row[R];
   QuantizedRow x[N];
   std::size_t cols;
-  std::size_t ahead;  // bytes from a row to the one that takes its place in the next tile
+  std::size_t ahead;  // bytes from a row to its prefetch: the same row of a later tile
   float out[N][R];
 };
 
@@ -201,7 +202,8 @@ void multiply_rows(const GemvArgs& a, std::size_t row, std::size_t token) {
     tile.row[r] = reinterpret_cast<const std::uint8_t*>(a.w) + (row + r) * a.row_bytes;
   for (int t = 0; t < N; ++t) tile.x[t] = quantized_row(a.x, token + t);
   tile.cols = a.x.cols;
-  tile.ahead = R * a.row_bytes;
+  const std::size_t tile_bytes = R * a.row_bytes;
+  tile.ahead = (kAhead + tile_bytes - 1) / tile_bytes * tile_bytes;
   if constexpr (F::kBlock == 32) {
     multiply_quads<F>(tile);
   } else {

@@ -6,6 +6,8 @@
 
 #include <immintrin.h>
 
+#include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -67,10 +69,14 @@ RA_ALWAYS_INLINE __m256i field(const std::uint8_t* p, std::size_t shift, char ma
   return _mm256_and_si256(_mm256_srl_epi16(load256(p), count), _mm256_set1_epi8(mask));
 }
 
-RA_ALWAYS_INLINE void store_products(float* out, float d, const std::uint8_t* p8) {
-  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p8));
-  const __m256 v = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
+// out[i] = d * byte i, signed, of the low eight.
+RA_ALWAYS_INLINE void store_products(float* out, float d, __m128i bytes) {
+  const __m256 v = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
   _mm256_storeu_ps(out, _mm256_mul_ps(_mm256_set1_ps(d), v));
+}
+RA_ALWAYS_INLINE void store_products16(float* out, float d, __m128i bytes) {
+  store_products(out, d, bytes);
+  store_products(out + 8, d, _mm_srli_si128(bytes, 8));
 }
 
 // Blocks of 32 with a scale and, at byte 2, perhaps a negated min.
@@ -117,12 +123,11 @@ struct SubsOf<Q2_K> {
     return field(p + 16 + sub / 4 * 32, sub % 4 * 2, 3);
   }
   static void scales(const std::uint8_t* p, float* s) {
-    const float d = half(p + 80);
-    for (std::size_t j = 0; j < 16; ++j) s[j] = d * static_cast<float>(p[j] & 15);
+    store_products16(s, half(p + 80), _mm_and_si128(load128(p), _mm_set1_epi8(15)));
   }
   static void mins(const std::uint8_t* p, float* m) {
-    const float dmin = half(p + 82);
-    for (std::size_t j = 0; j < 16; ++j) m[j] = dmin * static_cast<float>(p[j] >> 4);
+    const __m128i high = _mm_and_si128(_mm_srli_epi16(load128(p), 4), _mm_set1_epi8(15));
+    store_products16(m, half(p + 82), high);
   }
 };
 
@@ -134,9 +139,16 @@ struct SubsOf<Q3_K> {
   static __m256i load(const std::uint8_t* p, std::size_t sub) {
     return _mm256_or_si256(field(p + 32 + sub / 4 * 32, sub % 4 * 2, 3), plane_bits(p, sub, 4));
   }
+  // See Q3_K::scale: low nibbles of 8 bytes, high bit pairs of 4.
   static void scales(const std::uint8_t* p, float* s) {
-    const float d = half(p + 108);
-    for (std::size_t j = 0; j < 16; ++j) s[j] = d * static_cast<float>(Q3_K::scale(p + 96, j) - 32);
+    const auto low = load_as<std::uint64_t>(p + 96);
+    const std::uint64_t high = load_as<std::uint32_t>(p + 104);
+    constexpr std::uint64_t k0f = 0x0f0f0f0f0f0f0f0f, k30 = 0x3030303030303030;
+    const std::uint64_t first = (low & k0f) | ((high << 4 | high << 34) & k30);
+    const std::uint64_t second = ((low >> 4) & k0f) | ((high | (high >> 2) << 32) & k30);
+    const __m128i six =
+        _mm_set_epi64x(static_cast<long long>(second), static_cast<long long>(first));
+    store_products16(s, half(p + 108), _mm_sub_epi8(six, _mm_set1_epi8(32)));
   }
 };
 
@@ -152,16 +164,16 @@ struct SubsOf<Q4_K> {
   static void scales(const std::uint8_t* p, float* s) {
     const std::uint32_t low = load_as<std::uint32_t>(p + 4);
     const std::uint32_t rest = load_as<std::uint32_t>(p + 12);
-    const std::uint32_t six[2] = {low & 0x3f3f3f3fu,
-                                  (rest & 0x0f0f0f0fu) | ((low >> 2) & 0x30303030u)};
-    store_products(s, half(p), reinterpret_cast<const std::uint8_t*>(six));
+    const std::array<std::uint32_t, 2> six{low & 0x3f3f3f3fu,
+                                           (rest & 0x0f0f0f0fu) | ((low >> 2) & 0x30303030u)};
+    store_products(s, half(p), _mm_set1_epi64x(std::bit_cast<long long>(six)));
   }
   static void mins(const std::uint8_t* p, float* m) {
     const std::uint32_t low = load_as<std::uint32_t>(p + 8);
     const std::uint32_t rest = load_as<std::uint32_t>(p + 12);
-    const std::uint32_t six[2] = {low & 0x3f3f3f3fu,
-                                  ((rest >> 4) & 0x0f0f0f0fu) | ((low >> 2) & 0x30303030u)};
-    store_products(m, half(p + 2), reinterpret_cast<const std::uint8_t*>(six));
+    const std::array<std::uint32_t, 2> six{
+        low & 0x3f3f3f3fu, ((rest >> 4) & 0x0f0f0f0fu) | ((low >> 2) & 0x30303030u)};
+    store_products(m, half(p + 2), _mm_set1_epi64x(std::bit_cast<long long>(six)));
   }
 };
 
@@ -185,9 +197,7 @@ struct SubsOf<Q6_K> {
     return _mm256_or_si256(low, _mm256_slli_epi16(high, 4));
   }
   static void scales(const std::uint8_t* p, float* s) {
-    const float d = half(p + 208);
-    for (std::size_t j = 0; j < 16; ++j)
-      s[j] = d * static_cast<float>(static_cast<std::int8_t>(p[192 + j]));
+    store_products16(s, half(p + 208), load128(p + 192));
   }
 };
 
