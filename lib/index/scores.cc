@@ -4,21 +4,41 @@
 #include "kernels/ops.h"
 
 namespace ra::index {
+namespace {
+
+kernels::ScoreArgs args_of(MatView<const float> queries, MatView<const float> rows) {
+  return {.q = queries.data,
+          .q_stride = queries.stride,
+          .group = queries.rows,
+          .dim = rows.cols,
+          .keys = rows.data,
+          .type = kernels::KvType::kF32,
+          .key_stride = rows.stride};
+}
+
+}  // namespace
 
 float dot(const float* a, const float* b, std::size_t n) { return kernels::ops().dot(a, b, n); }
 
 void score_block(MatView<const float> queries, MatView<const float> rows, std::size_t first,
                  std::size_t count, float* out, std::size_t out_stride) {
-  const auto product = kernels::ops().dot;
-  for (std::size_t j = 0; j < count; ++j)
-    for (std::size_t r = 0; r < queries.rows; ++r)
-      out[r * out_stride + j] = product(queries.row(r), rows.row(first + j), rows.cols);
+  kernels::ScoreArgs args = args_of(queries, rows);
+  args.first = first;
+  args.n = count;
+  args.out = out;
+  args.out_stride = out_stride;
+  kernels::ops().score(args);
 }
 
 void score_ids(const float* query, MatView<const float> rows, std::span<const std::uint32_t> ids,
                float* out) {
-  const auto product = kernels::ops().dot;
-  for (std::size_t j = 0; j < ids.size(); ++j) out[j] = product(query, rows.row(ids[j]), rows.cols);
+  if (ids.empty()) return;  // a null `ids` would mean a range
+  kernels::ScoreArgs args = args_of({query, 1, rows.cols}, rows);
+  args.ids = ids.data();
+  args.n = ids.size();
+  args.out = out;
+  args.out_stride = ids.size();
+  kernels::ops().score(args);
 }
 
 }  // namespace ra::index

@@ -41,7 +41,7 @@ TEST(OcclusionTest, NoKeptLinkOccludesALaterOne) {
   std::vector<Hit> candidates;
   rank_candidates(x.view(), 17, ids, candidates);
   EXPECT_GT(select_links(x.view(), candidates, 300, false, kept), 0);
-  EXPECT_GT(kept.size(), 3u);
+  EXPECT_GE(kept.size(), 2u);
   EXPECT_LT(kept.size(), 100u);
   const auto product = [&](std::size_t a, std::size_t b) {
     double sum = 0;

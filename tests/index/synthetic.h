@@ -22,22 +22,23 @@ inline Matrix<float> gaussian(std::size_t rows, std::size_t cols, std::uint64_t 
   return m;
 }
 
-// Queries far from the keys, as in attention: keys vary most in directions that queries hardly look
-// at; queries live near a shifted low-dimensional plane.
+// Queries far from the keys, as in attention: the keys share a large mean and vary mostly in
+// directions that queries hardly look at; queries live near a shifted low-dimensional plane.
 struct OodSet {
   Matrix<float> keys, train, test;
 };
 inline OodSet ood_set(std::size_t n, std::size_t dim, std::size_t queries, std::uint64_t seed) {
   const std::size_t seen = dim / 4;  // dimensions that queries look at
-  OodSet set{gaussian(n, dim, seed), gaussian(queries, dim, seed + 1),
-             gaussian(200, dim, seed + 2)};
-  for (std::size_t i = 0; i < n; ++i)
-    for (std::size_t j = 0; j < dim; ++j) set.keys.row(i)[j] *= j < seen ? 1.0f : 4.0f;
+  OodSet set{gaussian(n, dim, seed), gaussian(queries, dim, seed + 1), gaussian(50, dim, seed + 2)};
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = seen; j < dim; ++j) set.keys.row(i)[j] *= 0.7f;
+    set.keys.row(i)[dim - 1] += 10.0f;
+  }
   for (Matrix<float>* q : {&set.train, &set.test})
     for (std::size_t i = 0; i < q->rows(); ++i)
       for (std::size_t j = 0; j < dim; ++j)
-        q->row(i)[j] = j < seen ? 2.0f * q->row(i)[j] + (j == 0 ? 4.0f : 0.0f)
-                                : 0.05f * q->row(i)[j] + (j == dim - 1 ? 0.1f : 0.0f);
+        q->row(i)[j] =
+            j < seen ? 2.0f * q->row(i)[j] + (j == 0 ? 4.0f : 0.0f) : 0.1f * q->row(i)[j];
   return set;
 }
 
@@ -79,7 +80,7 @@ inline std::vector<Hit> exact(MatView<const float> keys, const float* query, std
   return all;
 }
 
-// Mean share of the exact top k among the hits.
+// Mean share of the exact top k among the hits. Costs a scan per query.
 inline double recall(MatView<const float> keys, MatView<const float> queries, const Found& found,
                      std::size_t k) {
   double sum = 0;
