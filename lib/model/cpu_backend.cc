@@ -15,7 +15,6 @@ namespace {
 constexpr std::size_t kFewRows = 8;
 // Weights of one gemv task: about 10 us of memory reads, against some 2 us to hand a task out.
 constexpr std::size_t kTaskBytes = std::size_t{96} << 10;
-constexpr std::size_t kGemmTaskRows = 2 * kernels::kGemmRows;
 
 // Calls body(first, count) for ranges of `step` rows, in parallel.
 template <class Body>
@@ -24,6 +23,30 @@ void for_row_ranges(std::size_t rows, std::size_t step, Body&& body) {
     body(i * step, std::min(step, rows - i * step), thread);
   });
 }
+
+std::size_t divide_up(std::size_t n, std::size_t by) { return (n + by - 1) / by; }
+
+// The blocks of Y that gemm tasks compute.
+struct GemmTasks {
+  // Two tasks a thread, so that a thread that is held up costs half a share. Tall panels of weight
+  // rows come first, since each task reads all its activations; where the rows do not suffice, the
+  // tokens are split too, and each split decodes the weights again.
+  GemmTasks(std::size_t weight_rows, std::size_t activation_rows) {
+    constexpr std::size_t kMostRows = 256;  // one panel of the kernel
+    const std::size_t wanted = 2 * static_cast<std::size_t>(threads());
+    rows = std::min(kMostRows, round_up(divide_up(weight_rows, wanted), kernels::kGemmRows));
+    row_tasks = divide_up(weight_rows, rows);
+    const std::size_t splits = divide_up(wanted, row_tasks);
+    tokens =
+        std::max(kFewestTokens, round_up(divide_up(activation_rows, splits), kernels::kGemmTokens));
+    count = row_tasks * divide_up(activation_rows, tokens);
+  }
+  static std::size_t round_up(std::size_t n, std::size_t to) { return divide_up(n, to) * to; }
+
+  static constexpr std::size_t kFewestTokens = 8 * kernels::kGemmTokens;
+  std::size_t rows = 0, tokens = 0;  // of a task
+  std::size_t row_tasks = 0, count = 0;
+};
 
 }  // namespace
 
@@ -36,11 +59,13 @@ const float* CpuBackend::vector(const Weight& w) {
 }
 
 void CpuBackend::embed(const Weight& table, std::span<const std::int32_t> ids, MatView<float> x) {
-  for (std::size_t i = 0; i < ids.size(); ++i) {
-    const auto row = static_cast<std::size_t>(ids[i]);
-    RA_CHECK(row < table.rows);
-    kernels::ops().decode_row(table.type, table.data + row * table.row_bytes, x.row(i), table.cols);
-  }
+  for (const std::int32_t id : ids) RA_CHECK(id >= 0 && static_cast<std::size_t>(id) < table.rows);
+  for_row_ranges(ids.size(), 32, [&](std::size_t first, std::size_t count, int) {
+    for (std::size_t i = first; i < first + count; ++i)
+      kernels::ops().decode_row(table.type,
+                                table.data + static_cast<std::size_t>(ids[i]) * table.row_bytes,
+                                x.row(i), table.cols);
+  });
 }
 
 void CpuBackend::matmul(const Weight& w, const Weight& bias, MatView<const float> x,
@@ -100,19 +125,22 @@ void CpuBackend::multiply_many(const Weight& w, const float* bias, bool add, Mat
   }
   scratch_.resize(static_cast<std::size_t>(threads()));
   for (auto& buffer : scratch_) buffer.reserve_discard(kernels::gemm_scratch_bytes(x.cols));
-  for_row_ranges(w.rows, kGemmTaskRows, [&](std::size_t first, std::size_t count, int thread) {
+  const GemmTasks tasks(w.rows, x.rows);
+  parallel_for(tasks.count, [&](std::size_t task, int thread) {
+    const std::size_t r = task % tasks.row_tasks * tasks.rows;
+    const std::size_t t = task / tasks.row_tasks * tasks.tokens;
     k.gemm({.type = w.type,
-            .w = w.data + first * w.row_bytes,
+            .w = w.data + r * w.row_bytes,
             .row_bytes = w.row_bytes,
-            .rows = count,
+            .rows = std::min(tasks.rows, w.rows - r),
             .cols = w.cols,
-            .x = x.data,
+            .x = x.row(t),
             .x_stride = x.stride,
-            .tokens = x.rows,
-            .packed = packed,
-            .bias = bias != nullptr ? bias + first : nullptr,
+            .tokens = std::min(tasks.tokens, x.rows - t),
+            .packed = packed != nullptr ? packed + kernels::gemm_packed_bytes(t, x.cols) : nullptr,
+            .bias = bias != nullptr ? bias + r : nullptr,
             .add = add,
-            .y = y.data + first,
+            .y = y.row(t) + r,
             .y_stride = y.stride,
             .scratch = scratch_[static_cast<std::size_t>(thread)].data()});
   });
@@ -132,19 +160,22 @@ void CpuBackend::rms_norm(MatView<const float> x, const Weight& gain, float eps,
 
 void CpuBackend::fill_angles(const Rope& rope, std::int64_t pos, std::size_t tokens) {
   const std::size_t half = rope.rotary_dims / 2;
-  if (pos == angles_pos_ && tokens == angles_tokens_ && angles_of_.magnitude == rope.magnitude &&
-      std::ranges::equal(angles_of_.inv_freq, rope.inv_freq))
+  if (pos == angles_pos_ && tokens == angles_tokens_ && rope.magnitude == angles_magnitude_ &&
+      std::ranges::equal(rope.inv_freq, angles_inv_freq_))
     return;
   cos_.reserve_discard(tokens * half);
   sin_.reserve_discard(tokens * half);
-  for (std::size_t t = 0; t < tokens; ++t)
-    for (std::size_t i = 0; i < half; ++i) {
-      const double angle =
-          static_cast<double>(pos + static_cast<std::int64_t>(t)) * rope.inv_freq[i];
-      cos_.data()[t * half + i] = static_cast<float>(std::cos(angle)) * rope.magnitude;
-      sin_.data()[t * half + i] = static_cast<float>(std::sin(angle)) * rope.magnitude;
-    }
-  angles_of_ = rope;
+  for_row_ranges(tokens, 32, [&](std::size_t first, std::size_t count, int) {
+    for (std::size_t t = first; t < first + count; ++t)
+      for (std::size_t i = 0; i < half; ++i) {
+        const double position = static_cast<double>(pos + static_cast<std::int64_t>(t));
+        const double angle = position * rope.inv_freq[i];
+        cos_.data()[t * half + i] = static_cast<float>(std::cos(angle)) * rope.magnitude;
+        sin_.data()[t * half + i] = static_cast<float>(std::sin(angle)) * rope.magnitude;
+      }
+  });
+  angles_inv_freq_.assign(rope.inv_freq.begin(), rope.inv_freq.end());
+  angles_magnitude_ = rope.magnitude;
   angles_pos_ = pos;
   angles_tokens_ = tokens;
 }

@@ -41,7 +41,8 @@ class CpuBackend : public Backend {
   std::vector<AlignedBuffer<std::byte>> scratch_;  // gemm's panel, per thread
   // cos and sin [tokens, rotary_dims / 2] of the last positions asked for: all layers share them.
   AlignedBuffer<float> cos_, sin_;
-  Rope angles_of_;
+  std::vector<double> angles_inv_freq_;
+  float angles_magnitude_ = 0;
   std::int64_t angles_pos_ = -1;
   std::size_t angles_tokens_ = 0;
 };

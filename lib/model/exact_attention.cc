@@ -16,21 +16,30 @@ constexpr std::size_t kTileRows = 512;
 // Keys of one decode task: small enough to share between threads, large enough to be worth a task.
 constexpr std::size_t kSplitKeys = 1024;
 
+using Clock = std::chrono::steady_clock;
+
+double ms(Clock::duration d) { return std::chrono::duration<double, std::milli>(d).count(); }
+
 std::size_t size(auto n) { return static_cast<std::size_t>(n); }
+
+// Of one position of all KV heads.
+std::int64_t row_bytes(const KvCache::Shape& s) {
+  return std::int64_t{s.kv_heads} * (s.head_dim + s.value_dim) * (s.type == KvType::kF32 ? 4 : 2);
+}
 
 }  // namespace
 
 AttendStats ExactAttention::attend(const AttendInput& in, MatView<float> out) {
-  if (in.q.rows == 1) return decode(in, out);
-  prefill(in, out);
-  return {};
+  return in.q.rows == 1 ? decode(in, out) : prefill(in, out);
 }
 
-void ExactAttention::prefill(const AttendInput& in, MatView<float> out) {
+AttendStats ExactAttention::prefill(const AttendInput& in, MatView<float> out) {
+  const auto start = Clock::now();
   const KvCache::Shape& shape = in.cache->shape();
   const std::size_t kv_heads = size(shape.kv_heads), head_dim = size(shape.head_dim),
                     value_dim = size(shape.value_dim);
   const std::size_t group = in.q.cols / (kv_heads * head_dim);
+  RA_CHECK(size(in.pos) + in.q.rows <= size(in.cache->size(in.layer)));
   RA_CHECK(out.cols == kv_heads * group * value_dim);
   const std::size_t tile = std::max<std::size_t>(16, kTileRows / group / 16 * 16);
   const std::size_t tiles = (in.q.rows + tile - 1) / tile;
@@ -52,14 +61,22 @@ void ExactAttention::prefill(const AttendInput& in, MatView<float> out) {
                                   .exact_f32 = compute_ == Compute::kF32,
                                   .scratch = scratch_[size(thread)].data()});
   });
+  AttendStats stats;
+  stats.static_ms = stats.static_busy_ms = ms(Clock::now() - start);
+  for (std::size_t first = 0; first < in.q.rows; first += tile)  // each tile reads its keys once
+    stats.bytes +=
+        row_bytes(shape) * (in.pos + static_cast<std::int64_t>(std::min(first + tile, in.q.rows)));
+  return stats;
 }
 
 AttendStats ExactAttention::decode(const AttendInput& in, MatView<float> out) {
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   const KvCache::Shape& shape = in.cache->shape();
   const std::size_t kv_heads = size(shape.kv_heads), head_dim = size(shape.head_dim),
                     value_dim = size(shape.value_dim);
   const std::size_t group = in.q.cols / (kv_heads * head_dim), keys = size(in.pos) + 1;
+  RA_CHECK(keys <= size(in.cache->size(in.layer)));
+  RA_CHECK(out.cols == kv_heads * group * value_dim);
   const std::size_t splits = (keys + kSplitKeys - 1) / kSplitKeys;
   const std::size_t parts = kv_heads * splits * group;
   acc_.reserve_discard(parts * value_dim);
@@ -77,7 +94,7 @@ AttendStats ExactAttention::decode(const AttendInput& in, MatView<float> out) {
                                    .scale = in.scale,
                                    .out = &parts_[task * group]});
   });
-  const auto merge_start = std::chrono::steady_clock::now();
+  const auto merge_start = Clock::now();
   for (std::size_t h = 0; h < kv_heads; ++h)
     for (std::size_t g = 0; g < group; ++g) {
       kernels::Partial& sum = parts_[h * splits * group + g];
@@ -85,13 +102,11 @@ AttendStats ExactAttention::decode(const AttendInput& in, MatView<float> out) {
         kernels::merge(sum, parts_[(h * splits + s) * group + g], value_dim);
       kernels::finish(sum, out.row(0) + (h * group + g) * value_dim, value_dim);
     }
-  const auto end = std::chrono::steady_clock::now();
-  const auto ms = [](auto d) { return std::chrono::duration<double, std::milli>(d).count(); };
+  const auto end = Clock::now();
   AttendStats stats;
   stats.static_ms = stats.static_busy_ms = ms(merge_start - start);
   stats.merge_ms = ms(end - merge_start);
-  stats.bytes = static_cast<std::int64_t>(keys * kv_heads * (head_dim + value_dim) *
-                                          (shape.type == KvType::kF32 ? 4 : 2));
+  stats.bytes = row_bytes(shape) * (in.pos + 1);
   return stats;
 }
 

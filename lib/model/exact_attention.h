@@ -19,7 +19,7 @@ class ExactAttention : public AttentionPolicy {
   AttendStats attend(const AttendInput& in, MatView<float> out) override;
 
  private:
-  void prefill(const AttendInput& in, MatView<float> out);
+  AttendStats prefill(const AttendInput& in, MatView<float> out);
   AttendStats decode(const AttendInput& in, MatView<float> out);
 
   Compute compute_;

@@ -11,7 +11,7 @@ namespace {
 
 std::size_t element_bytes(KvType type) { return type == KvType::kF32 ? 4 : 2; }
 
-std::size_t size(auto n) { return static_cast<std::size_t>(n); }
+std::size_t to_size(auto n) { return static_cast<std::size_t>(n); }
 
 // Row t of `src` (columns first.., `dim` of them) to row t of `dst`, as `type`.
 void store_rows(MatView<const float> src, std::size_t first, std::size_t dim, KvType type,
@@ -30,34 +30,35 @@ void store_rows(MatView<const float> src, std::size_t first, std::size_t dim, Kv
 
 // Memory: all K, then all V, each [layer, kv_head, capacity, dim].
 KvCache::KvCache(const Shape& shape)
-    : shape_(shape), size_(size(shape.layers), 0), memory_(bytes(shape)) {}
+    : shape_(shape), size_(to_size(shape.layers), 0), memory_(bytes(shape)) {}
 
 std::size_t KvCache::bytes(const Shape& s) {
-  return size(s.layers) * size(s.kv_heads) * size(s.capacity) * size(s.head_dim + s.value_dim) *
-         element_bytes(s.type);
+  return to_size(s.layers) * to_size(s.kv_heads) * to_size(s.capacity) *
+         to_size(s.head_dim + s.value_dim) * element_bytes(s.type);
 }
 
 kernels::KvRows KvCache::rows(int layer, int kv_head) const {
   RA_CHECK(layer >= 0 && layer < shape_.layers && kv_head >= 0 && kv_head < shape_.kv_heads);
-  const std::size_t slot = size(layer) * size(shape_.kv_heads) + size(kv_head);
-  const std::size_t head = size(shape_.capacity) * element_bytes(shape_.type);
+  const std::size_t slot = to_size(layer) * to_size(shape_.kv_heads) + to_size(kv_head);
+  const std::size_t head = to_size(shape_.capacity) * element_bytes(shape_.type);
   const std::size_t keys =
-      size(shape_.layers) * size(shape_.kv_heads) * head * size(shape_.head_dim);
-  return {.k = memory_.data() + slot * head * size(shape_.head_dim),
-          .v = memory_.data() + keys + slot * head * size(shape_.value_dim),
+      to_size(shape_.layers) * to_size(shape_.kv_heads) * head * to_size(shape_.head_dim);
+  return {.k = memory_.data() + slot * head * to_size(shape_.head_dim),
+          .v = memory_.data() + keys + slot * head * to_size(shape_.value_dim),
           .type = shape_.type,
-          .head_dim = size(shape_.head_dim),
-          .value_dim = size(shape_.value_dim)};
+          .head_dim = to_size(shape_.head_dim),
+          .value_dim = to_size(shape_.value_dim)};
 }
 
 void KvCache::append(int layer, MatView<const float> k, MatView<const float> v) {
-  RA_CHECK(k.rows == v.rows && k.cols == size(shape_.kv_heads * shape_.head_dim) &&
-           v.cols == size(shape_.kv_heads * shape_.value_dim));
-  std::int64_t& filled = size_[size(layer)];
+  RA_CHECK(layer >= 0 && layer < shape_.layers);
+  RA_CHECK(k.rows == v.rows && k.cols == to_size(shape_.kv_heads * shape_.head_dim) &&
+           v.cols == to_size(shape_.kv_heads * shape_.value_dim));
+  std::int64_t& filled = size_[to_size(layer)];
   RA_CHECK(filled + static_cast<std::int64_t>(k.rows) <= shape_.capacity);
   const auto store_head = [&](std::size_t h, int) {
     const kernels::KvRows to = rows(layer, static_cast<int>(h));
-    const std::size_t offset = size(filled) * element_bytes(shape_.type);
+    const std::size_t offset = to_size(filled) * element_bytes(shape_.type);
     const auto at = [&](const void* p, std::size_t dim) {  // the cache owns the memory it hands out
       return static_cast<std::byte*>(const_cast<void*>(p)) + offset * dim;
     };
@@ -65,14 +66,15 @@ void KvCache::append(int layer, MatView<const float> k, MatView<const float> v) 
     store_rows(v, h * to.value_dim, to.value_dim, to.type, at(to.v, to.value_dim));
   };
   if (k.rows > 1) {
-    parallel_for(size(shape_.kv_heads), store_head);
+    parallel_for(to_size(shape_.kv_heads), store_head);
   } else {
-    for (std::size_t h = 0; h < size(shape_.kv_heads); ++h) store_head(h, 0);
+    for (std::size_t h = 0; h < to_size(shape_.kv_heads); ++h) store_head(h, 0);
   }
   filled += static_cast<std::int64_t>(k.rows);
 }
 
 void KvCache::truncate(std::int64_t n) {
+  RA_CHECK(n >= 0);
   for (std::int64_t& filled : size_) filled = std::min(filled, n);
 }
 

@@ -29,7 +29,8 @@ class KvCache {
   std::int64_t size(int layer) const { return size_[layer]; }  // positions filled
   // Rows of one KV head: k [capacity, head_dim], v [capacity, value_dim]; the first size() count.
   kernels::KvRows rows(int layer, int kv_head) const;
-  // k [tokens, kv_heads * head_dim], v [tokens, kv_heads * value_dim] go to positions size(layer)...
+  // k [tokens, kv_heads * head_dim], v [tokens, kv_heads * value_dim] go to positions
+  // size(layer)...
   void append(int layer, MatView<const float> k, MatView<const float> v);
   void truncate(std::int64_t size);  // forget positions >= size in every layer
 

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/model/kv_cache.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tests/support/random.h"
+
+namespace ra::model {
+namespace {
+
+constexpr KvCache::Shape kShape{
+    .layers = 3, .kv_heads = 2, .head_dim = 6, .value_dim = 4, .capacity = 37};
+
+// Rows of K and V that say where they belong.
+struct Tokens {
+  Tokens(int rows, int first) : k(static_cast<std::size_t>(rows), 12), v(k.rows(), 8) {
+    const auto number = [first](std::size_t t, std::size_t i) {
+      return static_cast<float>(first) + static_cast<float>(t) + 0.01f * static_cast<float>(i);
+    };
+    for (std::size_t t = 0; t < k.rows(); ++t) {
+      for (std::size_t i = 0; i < k.cols(); ++i) k.row(t)[i] = number(t, i);
+      for (std::size_t i = 0; i < v.cols(); ++i) v.row(t)[i] = -number(t, i);
+    }
+  }
+  Matrix<float> k, v;
+};
+
+float value(const void* rows, KvType type, std::size_t i) {
+  return type == KvType::kF32 ? static_cast<const float*>(rows)[i]
+                              : to_float(static_cast<const bf16*>(rows)[i]);
+}
+
+class KvCacheTest : public ::testing::TestWithParam<KvType> {
+ protected:
+  KvCache::Shape shape() const {
+    KvCache::Shape s = kShape;
+    s.type = GetParam();
+    return s;
+  }
+  float stored(float x) const { return GetParam() == KvType::kF32 ? x : to_float(to_bf16(x)); }
+};
+INSTANTIATE_TEST_SUITE_P(Types, KvCacheTest, ::testing::Values(KvType::kF32, KvType::kBf16),
+                         [](const auto& p) { return p.param == KvType::kF32 ? "f32" : "bf16"; });
+
+TEST_P(KvCacheTest, EveryLayerHeadAndPositionKeepsItsOwnNumbers) {
+  KvCache cache(shape());
+  for (int layer = 0; layer < 3; ++layer) {  // 1 + 30 + 6 = 37 rows fill the cache
+    for (const auto& [rows, first] : {std::pair{1, 0}, {30, 1}, {6, 31}}) {
+      const Tokens tokens(rows, 1000 * layer + first);
+      cache.append(layer, tokens.k.view(), tokens.v.view());
+    }
+  }
+  for (int layer = 0; layer < 3; ++layer) {
+    EXPECT_EQ(cache.size(layer), 37);
+    const Tokens all(37, 1000 * layer);
+    for (int head = 0; head < 2; ++head) {
+      const kernels::KvRows rows = cache.rows(layer, head);
+      EXPECT_EQ(rows.type, GetParam());
+      for (std::size_t t = 0; t < 37; ++t) {
+        for (std::size_t i = 0; i < 6; ++i)
+          ASSERT_EQ(value(rows.k, rows.type, t * 6 + i),
+                    stored(all.k.row(t)[static_cast<std::size_t>(head) * 6 + i]));
+        for (std::size_t i = 0; i < 4; ++i)
+          ASSERT_EQ(value(rows.v, rows.type, t * 4 + i),
+                    stored(all.v.row(t)[static_cast<std::size_t>(head) * 4 + i]));
+      }
+    }
+  }
+}
+
+TEST_P(KvCacheTest, TruncateForgetsTheTailOfEveryLayer) {
+  KvCache cache(shape());
+  const Tokens first(9, 0), again(2, 500);
+  for (int layer = 0; layer < 3; ++layer) cache.append(layer, first.k.view(), first.v.view());
+  cache.truncate(20);
+  EXPECT_EQ(cache.size(1), 9);
+  cache.truncate(4);
+  for (int layer = 0; layer < 3; ++layer) EXPECT_EQ(cache.size(layer), 4);
+  cache.append(1, again.k.view(), again.v.view());
+  EXPECT_EQ(cache.size(1), 6);
+  const kernels::KvRows rows = cache.rows(1, 0);
+  EXPECT_EQ(value(rows.k, rows.type, 3 * 6), stored(3));
+  EXPECT_EQ(value(rows.k, rows.type, 4 * 6), stored(500));
+}
+
+TEST_P(KvCacheTest, BytesCountBothHalves) {
+  EXPECT_EQ(KvCache::bytes(shape()),
+            3u * 2 * 37 * (6 + 4) * (GetParam() == KvType::kF32 ? 4u : 2u));
+}
+
+TEST(KvCacheRoundingTest, Bf16RoundsToNearestEven) {
+  KvCache cache({.layers = 1, .kv_heads = 1, .head_dim = 4, .value_dim = 1, .capacity = 1});
+  Matrix<float> k(1, 4), v(1, 1);
+  k.row(0)[0] = 1 + 0x1p-8f;             // a tie, down to even
+  k.row(0)[1] = 1 + 3 * 0x1p-8f;         // a tie, up to even
+  k.row(0)[2] = 1 + 0x1p-8f + 0x1p-20f;  // above the tie
+  k.row(0)[3] = std::nanf("");
+  cache.append(0, k.view(), v.view());
+  const auto* rows = static_cast<const bf16*>(cache.rows(0, 0).k);
+  EXPECT_EQ(to_float(rows[0]), 1);
+  EXPECT_EQ(to_float(rows[1]), 1 + 0x1p-6f);
+  EXPECT_EQ(to_float(rows[2]), 1 + 0x1p-7f);
+  EXPECT_TRUE(std::isnan(to_float(rows[3])));
+}
+
+TEST(KvCacheDeathTest, RefusesToOverrun) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  KvCache cache(kShape);
+  const Tokens many(38, 0), ok(37, 0);
+  EXPECT_DEATH(cache.append(0, many.k.view(), many.v.view()), "capacity");
+  EXPECT_DEATH(cache.append(3, ok.k.view(), ok.v.view()), "layer");
+  EXPECT_DEATH(cache.rows(0, 2), "kv_head");
+}
+
+}  // namespace
+}  // namespace ra::model
