@@ -75,8 +75,8 @@ class DumpWriter {
                       const std::vector<float>& logits_last) = 0;
 };
 
-// Bytes of the finished dump, for --estimate and the free-space check. The file is at most this
-// long.
+// Upper bound of the finished dump, for --estimate and the free-space check; logits_last counts if
+// it is there.
 std::uint64_t dump_bytes(const DumpInfo& info);
 // Most memory a writer takes for this dump.
 std::uint64_t writer_memory(const DumpInfo& info, const WriterOptions& options);

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a run will need, before any of it is allocated.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "apps/cli.h"
+#include "apps/dump/request.h"
+#include "lib/core/memory.h"
+#include "lib/model/decoder.h"
+#include "lib/model/kv_cache.h"
+
+namespace ra::dump_app {
+
+struct Plan {
+  model::KvCache::Shape cache;
+  model::Decoder::Options decoder;
+  store::WriterOptions writer;
+  std::vector<MemoryNeed> needs;
+};
+
+// Parts shrink if memory is short. Does not check the limit (check_memory does).
+Plan make_plan(const DumpOptions& options, const cli::CommonOptions& common,
+               const Request& request);
+
+model::Compute compute_of(const DumpOptions& options);
+
+// --estimate: one JSON line on stdout. Runs a few tokens to learn the speed, unless memory is
+// short.
+void print_estimate(const DumpOptions& options, const cli::CommonOptions& common,
+                    const Request& request, const Plan& plan);
+
+}  // namespace ra::dump_app
