@@ -52,7 +52,7 @@ class Error : public std::exception {
 [[noreturn]] void fail_bad_data(ErrorText text);                                          // exit 65
 [[noreturn]] void fail_usage(std::string where, std::string why, std::string hint = "");  // exit 2
 
-// Control characters and invalid UTF-8 as \xHH, so that names from files are safe to print.
+// Control and direction characters and invalid UTF-8 as \xHH: names from files are safe to print.
 std::string escaped(std::string_view text);
 
 [[noreturn]] void check_failed(const char* expression, const char* file, int line);

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <new>
 #include <span>
 #include <type_traits>
+#include <utility>
 
 #include "kernels/types.h"
 
@@ -23,8 +25,16 @@ class AlignedBuffer {
 
  public:
   AlignedBuffer() = default;
+  // Throws std::bad_alloc, also for an n that wraps.
   explicit AlignedBuffer(std::size_t n)
-      : data_(static_cast<T*>(::operator new (n * sizeof(T), std::align_val_t{64}))), size_(n) {}
+      : data_(static_cast<T*>(::operator new (bytes_of(n), std::align_val_t{64}))), size_(n) {}
+  AlignedBuffer(AlignedBuffer&& other) noexcept
+      : data_(std::move(other.data_)), size_(std::exchange(other.size_, 0)) {}
+  AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
+    data_ = std::move(other.data_);
+    size_ = std::exchange(other.size_, 0);
+    return *this;
+  }
   T* data() { return data_.get(); }
   const T* data() const { return data_.get(); }
   std::size_t size() const { return size_; }
@@ -36,6 +46,10 @@ class AlignedBuffer {
   }
 
  private:
+  static std::size_t bytes_of(std::size_t n) {
+    if (n > SIZE_MAX / sizeof(T)) throw std::bad_array_new_length();
+    return n * sizeof(T);
+  }
   std::unique_ptr<T[], Free> data_;
   std::size_t size_ = 0;
 };
@@ -44,9 +58,20 @@ template <class T>
 class Matrix {
  public:
   Matrix() = default;
-  // Zero-filled [rows, cols].
-  Matrix(std::size_t rows, std::size_t cols) : buffer_(rows * cols), rows_(rows), cols_(cols) {
+  // Zero-filled [rows, cols]. Throws std::bad_alloc, also for shapes that wrap.
+  Matrix(std::size_t rows, std::size_t cols)
+      : buffer_(elements(rows, cols)), rows_(rows), cols_(cols) {
     std::fill_n(buffer_.data(), buffer_.size(), T{});
+  }
+  Matrix(Matrix&& other) noexcept
+      : buffer_(std::move(other.buffer_)),
+        rows_(std::exchange(other.rows_, 0)),
+        cols_(std::exchange(other.cols_, 0)) {}
+  Matrix& operator=(Matrix&& other) noexcept {
+    buffer_ = std::move(other.buffer_);
+    rows_ = std::exchange(other.rows_, 0);
+    cols_ = std::exchange(other.cols_, 0);
+    return *this;
   }
   std::size_t rows() const { return rows_; }
   std::size_t cols() const { return cols_; }
@@ -61,6 +86,10 @@ class Matrix {
   std::size_t bytes() const { return rows_ * cols_ * sizeof(T); }
 
  private:
+  static std::size_t elements(std::size_t rows, std::size_t cols) {
+    if (cols != 0 && rows > SIZE_MAX / cols) throw std::bad_array_new_length();
+    return rows * cols;
+  }
   AlignedBuffer<T> buffer_;
   std::size_t rows_ = 0, cols_ = 0;
 };

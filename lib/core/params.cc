@@ -53,8 +53,9 @@ std::string Spec::text() const {
 std::vector<Spec> parse_specs(std::string_view text) {
   std::vector<Spec> specs;
   const auto add_param = [&](std::string_view item) {
-    const std::size_t eq = item.find('=');
-    const std::string key(item.substr(0, eq)), value(item.substr(eq + 1));
+    const std::size_t eq = std::min(item.find('='), item.size());
+    const std::string key(item.substr(0, eq));
+    const std::string value(item.substr(std::min(eq + 1, item.size())));
     if (key.empty() || value.empty())
       fail_usage("--index", fmt::format("'{}' is not key=value", item));
     if (!specs.back().params.emplace(key, value).second)
