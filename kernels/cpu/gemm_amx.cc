@@ -5,6 +5,7 @@
 
 #include "kernels/cpu/amx_tiles.h"
 #include "kernels/cpu/gemm_panel.h"
+#include "kernels/cpu/unroll.h"
 #include "kernels/gemm.h"
 
 // bf16 tiles: A = activations [16 tokens, 32], B = weights [32, 16 rows] as pairs, C = y. Four C
@@ -54,12 +55,12 @@ class GemmAmx {
                                  strip_ + j * kPanelCols, cols);
     for (std::size_t k = 0; k < cols; k += 32, to += kTileBytes) {
       __m512 pairs[16];
-#pragma GCC unroll 16
+      RA_UNROLL(16)
       for (std::size_t j = 0; j < 16; ++j)
         pairs[j] =
             j < count ? load_bf16(strip_ + j * kPanelCols + k, cols - k) : _mm512_setzero_ps();
       Simd::transpose(pairs);
-#pragma GCC unroll 16
+      RA_UNROLL(16)
       for (std::size_t j = 0; j < 16; ++j)
         _mm512_store_ps(reinterpret_cast<float*>(to) + 16 * j, pairs[j]);
     }

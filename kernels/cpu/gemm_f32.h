@@ -6,6 +6,7 @@
 
 #include "kernels/cpu/gemm_panel.h"
 #include "kernels/cpu/tile_f32.h"
+#include "kernels/cpu/unroll.h"
 #include "kernels/gemm.h"
 
 namespace ra::kernels {
@@ -53,11 +54,11 @@ class GemmF32 {
     if (count == S::kLanes)
       for (; k + S::kLanes <= cols; k += S::kLanes) {
         V v[S::kLanes];
-#pragma GCC unroll 16
+        RA_UNROLL(16)
         for (std::size_t j = 0; j < S::kLanes; ++j)
           v[j] = S::load(strip_ + j * gemm_panel::kPanelCols + k);
         S::transpose(v);
-#pragma GCC unroll 16
+        RA_UNROLL(16)
         for (std::size_t j = 0; j < S::kLanes; ++j) S::store(to + (k + j) * kCols, v[j]);
       }
     for (; k < cols; ++k)

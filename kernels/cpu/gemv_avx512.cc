@@ -7,6 +7,7 @@
 
 #include "kernels/cpu/lanes_avx512.h"
 #include "kernels/cpu/unpack_avx512.h"
+#include "kernels/cpu/unroll.h"
 #include "kernels/gemv.h"
 
 namespace ra::kernels {
@@ -42,7 +43,7 @@ RA_ALWAYS_INLINE __m512i int_dot(__m512i sum, __m512i w, __m512i x) {
 
 template <int R, int N>
 RA_ALWAYS_INLINE void write_sums(Tile<R, N>& tile, const __m512 (&acc)[R][N]) {
-#pragma GCC unroll 4
+  RA_UNROLL(4)
   for (int t = 0; t < N; ++t) {
     if constexpr (R == 4) {
       _mm_storeu_ps(tile.out[t], sums_of_four(acc[0][t], acc[1][t], acc[2][t], acc[3][t]));
@@ -82,12 +83,12 @@ RA_ALWAYS_INLINE void multiply_quad(const std::uint8_t* const (&p)[R], const Qua
                                     __m512 (&acc)[R][N]) {
   using U = QuadsOf<F>;
   const __m512i block_of_lane = _mm512_setr_epi32(0, 0, 0, 0, 2, 2, 2, 2, 4, 4, 4, 4, 6, 6, 6, 6);
-#pragma GCC unroll 4
+  RA_UNROLL(4)
   for (int r = 0; r < R; ++r) {
     __m512i lo, hi;
     U::load(p[r], lo, hi);
     const __m512 d = _mm512_zextps256_ps512(U::scales(p[r]));
-#pragma GCC unroll 4
+    RA_UNROLL(4)
     for (int t = 0; t < N; ++t) {
       __m512i dot = int_dot<F::kId == Quant::kQ8_0>(_mm512_setzero_si512(), lo, x[t].lo);
       dot = int_dot<F::kId == Quant::kQ8_0>(dot, hi, x[t].hi);
@@ -152,7 +153,7 @@ void multiply_chunks(Tile<R, N>& tile) {
     for (__m512& v : row) v = _mm512_setzero_ps();
   for (std::size_t b = 0; b < tile.cols / 256; ++b) {
     __m512 scale[N], sum[N];  // one lane per sub-block
-#pragma GCC unroll 4
+    RA_UNROLL(4)
     for (int t = 0; t < N; ++t) {
       const QuantizedRow& x = tile.x[t];
       const __m512 scale8 = _mm512_castps256_ps512(_mm256_load_ps(x.scale + 8 * b));
@@ -166,7 +167,7 @@ void multiply_chunks(Tile<R, N>& tile) {
       if constexpr (U::kOffset != 0)
         sum[t] = _mm512_mul_ps(sum[t], _mm512_set1_ps(static_cast<float>(U::kOffset)));
     }
-#pragma GCC unroll 4
+    RA_UNROLL(4)
     for (int r = 0; r < R; ++r) {
       const std::uint8_t* p = tile.row[r] + b * F::kBytes;
       prefetch(p + tile.ahead, F::kBytes);
@@ -174,15 +175,15 @@ void multiply_chunks(Tile<R, N>& tile) {
       __m512 m = d;
       if constexpr (U::kHasMin) m = U::mins(p);
       __m512 factor[N];
-#pragma GCC unroll 4
+      RA_UNROLL(4)
       for (int t = 0; t < N; ++t) {
         factor[t] = _mm512_mul_ps(d, scale[t]);
         if constexpr (kSubtracts) acc[r][t] = _mm512_fnmadd_ps(m, sum[t], acc[r][t]);
       }
-#pragma GCC unroll 4
+      RA_UNROLL(4)
       for (int c = 0; c < 4; ++c) {
         const __m512i w = U::load(p, static_cast<std::size_t>(c));
-#pragma GCC unroll 4
+        RA_UNROLL(4)
         for (int t = 0; t < N; ++t) {
           const __m512i q = _mm512_load_si512(tile.x[t].q + 256 * b + 64 * c);
           const __m512 dot = _mm512_cvtepi32_ps(_mm512_dpbusd_epi32(_mm512_setzero_si512(), w, q));

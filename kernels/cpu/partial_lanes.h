@@ -11,6 +11,7 @@
 
 #include "kernels/attend.h"
 #include "kernels/cpu/tile_f32.h"
+#include "kernels/cpu/unroll.h"
 
 namespace ra::kernels {
 namespace {
@@ -94,7 +95,7 @@ class PartialLanes {
     alignas(64) float p[G][kBlock];
     float keep[G];
     scores<G>(g0, first, n, p);
-#pragma GCC unroll 8
+    RA_UNROLL(8)
     for (std::size_t g = 0; g < G; ++g) keep[g] = softmax(p[g], n, a_.out[g0 + g]);
     for (std::size_t c = 0; c < a_.kv.value_dim; c += 2 * kLanes)
       add_values<G>(g0, first, n, c, p, keep);
@@ -109,7 +110,7 @@ class PartialLanes {
       for (std::size_t j = 0; j < kLanes; ++j) keys[j] = key(first + i + (j < count ? j : 0));
       V s[G];
       score_lanes<G>(g0, keys, s);
-#pragma GCC unroll 8
+      RA_UNROLL(8)
       for (std::size_t g = 0; g < G; ++g) S::store(p[g] + i, S::mul(s[g], S::set1(a_.scale)));
       for (std::size_t j = count; j < kLanes; ++j)
         for (std::size_t g = 0; g < G; ++g) p[g][i + j] = -std::numeric_limits<float>::infinity();
@@ -125,7 +126,7 @@ class PartialLanes {
     for (std::size_t d = 0; d < a_.kv.head_dim; d += kStep) {
       const std::size_t left = a_.kv.head_dim - d;
       V unit[kLanes];
-#pragma GCC unroll 16
+      RA_UNROLL(16)
       for (std::size_t j = 0; j < kLanes; ++j) unit[j] = load_units(keys[j] + d, left);
       S::transpose(unit);
       if (left >= kStep) {
@@ -134,15 +135,15 @@ class PartialLanes {
         add_last_units<G>(q + d, left, unit, acc);
       }
     }
-#pragma GCC unroll 8
+    RA_UNROLL(8)
     for (std::size_t g = 0; g < G; ++g) s[g] = S::add(acc[g][0], acc[g][1]);
   }
 
   template <std::size_t G>
   RA_ALWAYS_INLINE void add_units(const float* q, const V (&unit)[kLanes], V (&acc)[G][2]) const {
-#pragma GCC unroll 16
+    RA_UNROLL(16)
     for (std::size_t j = 0; j < kLanes; ++j) {
-#pragma GCC unroll 8
+      RA_UNROLL(8)
       for (std::size_t g = 0; g < G; ++g) {
         const float* qg = q + g * a_.q_stride;
         if constexpr (kBf16) {
@@ -204,7 +205,7 @@ class PartialLanes {
       V v[2];
       whole ? load_values(value(first + i) + c, v)
             : load_last_values(value(first + i) + c, left, v);
-#pragma GCC unroll 8
+      RA_UNROLL(8)
       for (std::size_t g = 0; g < G; ++g) {
         const V weight = S::set1(p[g][i]);
         acc[g][0] = S::fma(weight, v[0], acc[g][0]);

@@ -3,6 +3,7 @@
 
 #include "kernels/cpu/lanes_avx512.h"
 #include "kernels/cpu/score_rows.h"
+#include "kernels/cpu/unroll.h"
 #include "kernels/score.h"
 
 namespace ra::kernels {
@@ -27,12 +28,12 @@ RA_ALWAYS_INLINE void score_tile(const ScoreArgs& a, const T* const (&keys)[kKey
     for (__m512& v : row) v = _mm512_setzero_ps();
   const auto add = [&](std::size_t i, __mmask16 m) __attribute__((always_inline)) {
     __m512 x[G];
-#pragma GCC unroll 4
+    RA_UNROLL(4)
     for (int r = 0; r < G; ++r) x[r] = load16(q + static_cast<std::size_t>(r) * a.q_stride + i, m);
-#pragma GCC unroll 4
+    RA_UNROLL(4)
     for (std::size_t k = 0; k < kKeys; ++k) {
       const __m512 key = load16(keys[k] + i, m);
-#pragma GCC unroll 4
+      RA_UNROLL(4)
       for (int r = 0; r < G; ++r) acc[r][k] = _mm512_fmadd_ps(x[r], key, acc[r][k]);
     }
   };
@@ -40,7 +41,7 @@ RA_ALWAYS_INLINE void score_tile(const ScoreArgs& a, const T* const (&keys)[kKey
   for (; i + 16 <= a.dim; i += 16) add(i, 0xffff);
   if (i < a.dim) add(i, first_lanes(a.dim - i));
   __m512 sums[4];
-#pragma GCC unroll 4
+  RA_UNROLL(4)
   for (int r = 0; r < 4; ++r)
     sums[r] = r < G ? sums_in_lanes(acc[r % G][0], acc[r % G][1], acc[r % G][2], acc[r % G][3])
                     : _mm512_setzero_ps();

@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "kernels/cpu/lanes_avx2.h"
+#include "kernels/cpu/unroll.h"
 #include "kernels/types.h"
 
 namespace ra::kernels {
@@ -81,7 +82,7 @@ struct Simd {
   // r[i] lane j <-> r[j] lane i.
   RA_ALWAYS_INLINE static void transpose(V (&r)[8]) {
     V t[8];
-#pragma GCC unroll 2
+    RA_UNROLL(2)
     for (std::size_t i = 0; i < 8; i += 4) {
       const V a = _mm256_unpacklo_ps(r[i], r[i + 1]), b = _mm256_unpackhi_ps(r[i], r[i + 1]);
       const V c = _mm256_unpacklo_ps(r[i + 2], r[i + 3]);
@@ -91,7 +92,7 @@ struct Simd {
       t[i + 2] = _mm256_shuffle_ps(b, d, 0x44);
       t[i + 3] = _mm256_shuffle_ps(b, d, 0xee);
     }
-#pragma GCC unroll 4
+    RA_UNROLL(4)
     for (std::size_t c = 0; c < 4; ++c) {
       r[c] = _mm256_permute2f128_ps(t[c], t[4 + c], 0x20);
       r[4 + c] = _mm256_permute2f128_ps(t[c], t[4 + c], 0x31);

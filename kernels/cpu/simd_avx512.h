@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "kernels/cpu/lanes_avx512.h"
+#include "kernels/cpu/unroll.h"
 #include "kernels/types.h"
 
 namespace ra::kernels {
@@ -70,7 +71,7 @@ struct Simd {
   // r[i] lane j <-> r[j] lane i.
   RA_ALWAYS_INLINE static void transpose(V (&r)[16]) {
     V t[16];
-#pragma GCC unroll 16
+    RA_UNROLL(16)
     for (std::size_t i = 0; i < 16; i += 4) {
       const V a = _mm512_unpacklo_ps(r[i], r[i + 1]), b = _mm512_unpackhi_ps(r[i], r[i + 1]);
       const V c = _mm512_unpacklo_ps(r[i + 2], r[i + 3]);
@@ -81,7 +82,7 @@ struct Simd {
       t[i + 3] = _mm512_shuffle_ps(b, d, 0xee);
     }
     // Now 128-bit piece p of t[4 g + c] holds column 4 p + c of rows 4 g .. 4 g + 3.
-#pragma GCC unroll 4
+    RA_UNROLL(4)
     for (std::size_t c = 0; c < 4; ++c) {
       const V a = _mm512_shuffle_f32x4(t[c], t[4 + c], 0x88);
       const V b = _mm512_shuffle_f32x4(t[c], t[4 + c], 0xdd);

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 
+#include "kernels/cpu/unroll.h"
 #include "kernels/types.h"
 
 namespace ra::kernels {
@@ -39,7 +40,7 @@ RA_ALWAYS_INLINE void tile_rows(const float* a, std::size_t a_row, std::size_t a
                                 std::size_t b_row, std::size_t n, float* c, std::size_t c_row) {
   using V = typename S::V;
   V acc[R][2];
-#pragma GCC unroll 16
+  RA_UNROLL(16)
   for (std::size_t i = 0; i < R; ++i) {
     acc[i][0] = S::load(c + i * c_row);
     acc[i][1] = S::load(c + i * c_row + S::kLanes);
@@ -47,14 +48,14 @@ RA_ALWAYS_INLINE void tile_rows(const float* a, std::size_t a_row, std::size_t a
   for (std::size_t k = 0; k < n; ++k) {
     const V b0 = S::load(b + k * b_row), b1 = S::load(b + k * b_row + S::kLanes);
     const float* ak = a + k * a_k;
-#pragma GCC unroll 16
+    RA_UNROLL(16)
     for (std::size_t i = 0; i < R; ++i) {
       const V ai = S::set1(ak[i * a_row]);
       acc[i][0] = S::fma(ai, b0, acc[i][0]);
       acc[i][1] = S::fma(ai, b1, acc[i][1]);
     }
   }
-#pragma GCC unroll 16
+  RA_UNROLL(16)
   for (std::size_t i = 0; i < R; ++i) {
     S::store(c + i * c_row, acc[i][0]);
     S::store(c + i * c_row + S::kLanes, acc[i][1]);
