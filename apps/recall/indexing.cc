@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/recall/indexing.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "lib/bench/table.h"
+#include "lib/core/error.h"
+
+namespace ra::recall {
+namespace {
+
+using index::IndexSpec;
+
+std::vector<int> default_sweep(const IndexSpec& spec, int k, std::size_t n) {
+  const bool probes = spec.type->effort_key == "probes";
+  const int first = probes ? 1 : k, last = probes ? 128 : 16 * k;
+  const int limit =
+      static_cast<int>(probes ? 4 * std::sqrt(static_cast<double>(n)) : static_cast<double>(n));
+  std::vector<int> out;
+  for (int effort = first; effort <= last && effort <= limit; effort *= 2) out.push_back(effort);
+  return out;
+}
+
+std::int64_t peak_rss_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
+}
+
+bench::Result build_record(const IndexSpec& spec, const index::VectorIndex& built,
+                           std::size_t n_keys, std::size_t n_train, Json config) {
+  const index::BuildStats& b = built.build_stats();
+  bench::Result r;
+  r.kind = "build";
+  r.config = std::move(config);
+  r.config["index"] = spec.build_text();
+  r.config["n_keys"] = n_keys;
+  r.config["n_train"] = n_train;
+  r.metrics["build_ms"] = b.build_ms;
+  r.metrics["knn_ms"] = b.knn_ms;
+  r.metrics["project_ms"] = b.project_ms;
+  r.metrics["connect_ms"] = b.connect_ms;
+  r.metrics["cpu_s"] = b.cpu_s;
+  r.metrics["index_bytes"] = built.memory_bytes();
+  r.metrics["peak_rss_bytes"] = peak_rss_bytes();
+  r.metrics["degree_mean"] = b.degree_mean;
+  r.metrics["degree_max"] = b.degree_max;
+  r.metrics["reachable_frac"] = b.reachable_frac;
+  r.metrics["work_distances"] = b.distances;
+  return r;
+}
+
+}  // namespace
+
+std::vector<IndexSpec> parse_indexes(const Options& o, std::size_t n_keys) {
+  std::vector<IndexSpec> specs;
+  for (const std::string& text : o.index)
+    for (const Spec& spec : parse_specs(text)) {
+      IndexSpec checked = index::check_index_spec(spec);
+      const std::string effort_key(checked.type->effort_key);
+      if (!effort_key.empty() && !spec.params.contains(effort_key))
+        checked.efforts = default_sweep(checked, o.k, n_keys);
+      specs.push_back(std::move(checked));
+    }
+  return specs;
+}
+
+Wanted wanted_by(const std::vector<IndexSpec>& specs, bool values) {
+  Wanted w{.values = values};
+  for (const IndexSpec& spec : specs) {
+    if (!spec.needs_queries) continue;
+    w.train = true;
+    w.group_train = w.group_train || spec.share_group;
+  }
+  return w;
+}
+
+void for_each_index(const IndexSpec& spec, const GroupVectors& v, const Json& config,
+                    const Options& o, bench::ResultWriter& writer,
+                    const std::function<void(const Built&)>& use) {
+  const auto build = [&](std::vector<const HeadVectors*> serves,
+                         const std::vector<const HeadVectors*>& learns, const Json& head) {
+    stop_if_interrupted();
+    index::BuildInput in{.keys = v.keys.view(), .train = {}, .seed = o.common.seed};
+    std::size_t n_train = 0;
+    for (const HeadVectors* h : learns) {
+      if (h->train.rows() == 0 || !spec.needs_queries) continue;
+      in.train.push_back({h->train.view()});
+      n_train += h->train.rows();
+    }
+    Built b{.index = index::build_index(spec, in), .heads = std::move(serves)};
+    Json c = config;
+    c["layer"] = v.group.layer;
+    c["head"] = head;
+    c["kv_head"] = v.group.kv_head;
+    writer.write(build_record(spec, *b.index, v.keys.rows(), n_train, std::move(c)));
+    use(b);
+  };
+  std::vector<const HeadVectors*> all, chosen;
+  for (const HeadVectors& h : v.heads) {
+    all.push_back(&h);
+    if (h.chosen) chosen.push_back(&h);
+  }
+  if (spec.share_group) {
+    build(chosen, all, nullptr);
+  } else {
+    for (const HeadVectors* h : chosen) build({h}, {h}, h->head);
+  }
+}
+
+bool sweep_saturated(const IndexSpec& spec, const Json* previous, const Json& metrics) {
+  if (previous == nullptr || spec.spec.params.contains(std::string(spec.type->effort_key)))
+    return false;
+  return (*previous)["work_distances"] == metrics["work_distances"];
+}
+
+std::string search_text(const IndexSpec& spec, int effort) {
+  return spec.type->effort_key.empty() ? "" : fmt::format("{}={}", spec.type->effort_key, effort);
+}
+
+std::string build_table(const std::vector<Json>& records, const std::string& format) {
+  std::vector<std::string> order;
+  for (const Json& r : records)
+    if (r["kind"] == "build" &&
+        std::find(order.begin(), order.end(), r["config"]["index"]) == order.end())
+      order.push_back(r["config"]["index"]);
+  bench::Table t({"<index", "builds", "ms", "kNN ms", "CPU s", "MiB", "degree", "reachable %"});
+  ShortNames names(format);
+  for (const std::string& text : order) {
+    std::size_t n = 0;
+    const auto mean = [&](const char* metric) {
+      double sum = 0;
+      n = 0;
+      for (const Json& r : records)
+        if (r["kind"] == "build" && r["config"]["index"] == text) {
+          sum += r["metrics"][metric].get<double>();
+          ++n;
+        }
+      return sum / static_cast<double>(n);
+    };
+    const double ms = mean("build_ms");
+    t.add({names.of(text), fmt::format("{}", n), bench::short_number(ms),
+           bench::short_number(mean("knn_ms")), bench::short_number(mean("cpu_s")),
+           bench::short_number(mean("index_bytes") / (1 << 20)),
+           bench::short_number(mean("degree_mean")),
+           fmt::format("{:.2f}", 100 * mean("reachable_frac"))});
+  }
+  return t.render(format) + names.legend();
+}
+
+std::string ShortNames::of(const std::string& text) {
+  constexpr std::size_t kColumn = 32;
+  if (full_ || text.size() <= kColumn) return text;
+  auto at = std::find(long_.begin(), long_.end(), text);
+  if (at == long_.end()) at = long_.insert(long_.end(), text);
+  return fmt::format("{}#{}", text.substr(0, text.find(':')), at - long_.begin() + 1);
+}
+
+std::string ShortNames::legend() const {
+  std::string out;
+  for (std::size_t i = 0; i < long_.size(); ++i)
+    out += fmt::format("{}#{} = {}\n", long_[i].substr(0, long_[i].find(':')), i + 1, long_[i]);
+  return out;
+}
+
+}  // namespace ra::recall

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line of ra-recall: one struct, bound once, printed back in every record.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "apps/cli.h"
+
+namespace ra::recall {
+
+struct Options {
+  cli::CommonOptions common;
+  std::string input;                    // -d: dump or ann-benchmarks style file
+  std::string out;                      // -o: result records, or the folder of export
+  std::string format = "md";            // of the table on stdout: md, csv, none
+  std::string layers, heads, kv_heads;  // lists; empty = all
+  int sink = 128, window = 512;
+  std::string keys;          // FIRST-LAST positions; empty = from sink and window
+  std::string test_queries;  // last:N; empty = every stored query after the last key
+  int train = 0;             // cap of the training queries per head; 0 = all stored
+  int k = 100;
+  std::vector<int> ks;  // sparsity; empty = the default list
+  std::vector<std::string> index;
+  std::string direction = "q_to_k";  // q_to_k, k_to_k, both
+  int samples = 0;                   // keys (and queries) drawn; 0 = the command's default
+  double ridge = 0;                  // ood: shrinkage of the covariance
+  std::string export_format;         // bigann, ann-benchmarks, npy
+  bool force = false;
+};
+
+// Options shared by several commands.
+void bind_input(CLI::App& command, Options& o, bool required = true);
+void bind_selection(CLI::App& command, Options& o);
+void bind_training(CLI::App& command, Options& o);
+void bind_index(CLI::App& command, Options& o);
+void bind_records(CLI::App& command, Options& o);
+
+// What main runs: set by the callback of the chosen subcommand.
+using Chosen = std::function<int()>;
+
+// One per file of this folder; each adds its subcommand to the root.
+void bind_ood(CLI::App& root, Options& o, Chosen& chosen);
+void bind_sparsity(CLI::App& root, Options& o, Chosen& chosen);
+void bind_curve(CLI::App& root, Options& o, Chosen& chosen);
+void bind_build(CLI::App& root, Options& o, Chosen& chosen);
+void bind_export(CLI::App& root, Options& o, Chosen& chosen);
+void bind_list(CLI::App& root, Options& o, Chosen& chosen);
+
+}  // namespace ra::recall
