@@ -4,6 +4,7 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -72,11 +73,8 @@ void partial_bench(benchmark::State& state, Level level, std::size_t n, std::siz
                    std::size_t copies) {
   const OpTable& table = table_for(level);
   // Several layers in turn, so that the keys come from memory as in a model.
-  std::vector<std::vector<bf16>> k, v;
-  for (std::size_t c = 0; c < copies; ++c) {
-    k.push_back(testing::random_bf16(n * kDim, 2 * c));
-    v.push_back(testing::random_bf16(n * kDim, 2 * c + 1));
-  }
+  const std::vector<std::vector<bf16>> k(copies, testing::random_bf16(n * kDim, 1));
+  const std::vector<std::vector<bf16>> v(copies, testing::random_bf16(n * kDim, 2));
   const auto q = testing::random_floats(kGroup * kDim, 3);
   Rng rng(1);
   std::vector<std::uint32_t> ids;
@@ -131,15 +129,17 @@ void read_bench(benchmark::State& state) {
 
 template <class... Args>
 void add(const std::string& name, void (*run)(benchmark::State&, Args...), Args... args) {
-  benchmark::RegisterBenchmark(name.c_str(), run, args...)
-      ->UseRealTime()
-      ->Unit(benchmark::kMillisecond);
+  auto* b = benchmark::RegisterBenchmark(name.c_str(), run, args...)->Unit(benchmark::kMillisecond);
+  if (threads() > 1) b->UseRealTime();
 }
 
 }  // namespace
 
+// <program> [benchmark options] [threads]: by default all cores and wall time; one thread is
+// measured in CPU time, which means something on a busy machine too.
 int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
+  set_threads(argc > 1 ? std::atoi(argv[1]) : 0);
   for (const Level level : kAllLevels) {
     if (level == Level::kScalar || !cpu_has(level)) continue;
     const std::string name(level_name(level));

@@ -182,11 +182,13 @@ TEST_P(Parity, FastPathStaysClose) {
   EXPECT_LE(std::abs(f.shift), 0.003);
 }
 
-// 256 tokens are too few for the bound on the shift: its standard error is about as large.
+// Decode rounds activations to int8 in blocks of 32, as llama.cpp does, and so pays more than prefill
+// in bf16: 0.025 (Qwen) and 0.044 (SmolLM2, 576 wide) nats of noise per token, measured. 256 tokens
+// are too few to bound the shift: its standard error is about as large.
 TEST_P(Parity, FastDecodeStaysClose) {
   const Figures f = compare(m, *want, Compute::kAuto, KvType::kBf16, 256);
   print(GetParam(), "fast, token by token", f);
-  EXPECT_LE(f.mean_abs, 0.025);
+  EXPECT_LE(f.mean_abs, 0.05);
 }
 
 INSTANTIATE_TEST_SUITE_P(Model, Parity, testing::Values("smollm2", "qwen"),
