@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Byte-level BPE over a vocabulary; reads no files.
+// Byte-level BPE over a vocabulary; reads no files. Ids are those of the Hugging Face tokenizers
+// (tests/golden/tokenizer), with their two ways of losing something: qwen2 text is brought to NFC
+// first, and a byte that is no token is left out (SmolLM2 lacks six control characters).
 #pragma once
 
 #include <cstdint>
@@ -25,8 +27,9 @@ struct Vocab {
 };
 
 struct EncodeOptions {
-  bool add_bos = true;         // only if the vocabulary asks for it (Vocab::add_bos)
-  bool parse_special = false;  // spellings of control tokens become those tokens
+  bool add_bos = true;  // only if the vocabulary asks for it (Vocab::add_bos)
+  // Spellings of control tokens become those tokens. Spellings of user tokens always do.
+  bool parse_special = false;
 };
 
 class Tokenizer {
@@ -39,8 +42,8 @@ class Tokenizer {
   // a million equal characters take at most seconds and constant stack.
   virtual std::vector<std::int32_t> encode(std::string_view text,
                                            const EncodeOptions& options = {}) const = 0;
-  virtual std::string decode(
-      std::span<const std::int32_t> ids) const = 0;  // bytes; may be invalid UTF-8
+  // Bytes; may be invalid UTF-8. An id outside the vocabulary is Error{kBadData}, here and below.
+  virtual std::string decode(std::span<const std::int32_t> ids) const = 0;
   virtual std::string token_bytes(std::int32_t id) const = 0;
   virtual const Vocab& vocab() const = 0;
   virtual std::size_t dropped_merges() const = 0;  // merges whose parts or result are no tokens
