@@ -157,9 +157,9 @@ def parser():
                    help="mean of the keys, in their standard deviations per coordinate")
     p.add_argument("--norm-spread", type=float, default=0.05, help="sigma of ln |key|")
     p.add_argument("--directions", type=int, default=16, help="centres of the query directions")
-    p.add_argument("--query-noise", type=float, default=0.7,
+    p.add_argument("--query-noise", type=float, default=0.5,
                    help="spread around such a centre, relative to it")
-    p.add_argument("--hidden", type=float, default=0.8,
+    p.add_argument("--hidden", type=float, default=0.6,
                    help="share of the score variance from coordinates without clusters; 0 = in "
                         "distribution")
     p.add_argument("--ratio", type=float, default=10.0,

@@ -343,3 +343,68 @@ def test_tiny_models_refuse_impossible_options(tmp_path):
                               check=False)
         assert done.returncode != 0 and "make_tiny_gguf: " in done.stderr
         assert not (tmp_path / "m.gguf").exists()
+
+
+# ---- synthetic sets ---------------------------------------------------------------------------
+SMALL = ["--keys", "3000", "--dim", "32", "--test", "40", "--learn", "60", "-k", "20",
+         "--clustered", "8", "--clusters", "30"]
+
+
+def make_synthetic(path, *options):
+    return subprocess.run([sys.executable, str(DATASETS / "make_synthetic.py"), *SMALL, *options,
+                           "-o", str(path)], capture_output=True, text=True, check=False)
+
+
+def test_synthetic_set_holds_its_answer(tmp_path):
+    np, h5py = pytest.importorskip("numpy"), pytest.importorskip("h5py")
+    assert make_synthetic(tmp_path / "a").returncode == 0
+    with h5py.File(tmp_path / "a") as f:
+        keys, test, learn = (f[name][:].astype(float) for name in ("train", "test", "learn"))
+        ids, scores = f["neighbors"][:], f["distances"][:]
+        attributes = dict(f.attrs)
+    assert keys.shape == (3000, 32) and test.shape == (40, 32) and learn.shape == (60, 32)
+    assert ids.shape == scores.shape == (40, 20) and ids.dtype == np.int32
+    exact = test @ keys.T
+    np.testing.assert_array_equal(ids, np.argsort(-exact, axis=1, kind="stable")[:, :20])
+    np.testing.assert_allclose(scores, -np.sort(-exact, axis=1)[:, :20], rtol=1e-6)
+    # Learn and test queries lie ten times as far from the keys as the keys themselves.
+    mean, inverse = keys.mean(axis=0), np.linalg.inv(np.cov(keys, rowvar=False))
+
+    def distance(x):
+        return np.median(np.sqrt(np.einsum("ij,jk,ik->i", x - mean, inverse, x - mean)))
+
+    for queries in (test, learn):
+        assert distance(queries) / distance(keys) == pytest.approx(10, rel=0.05)
+    assert attributes["mahalanobis_ratio"] == pytest.approx(distance(test) / distance(keys), rel=1e-3)
+    assert attributes["type"] == b"dense" and attributes["option_seed"] == 1
+
+
+def test_synthetic_queries_scatter_their_keys(tmp_path):
+    """The knob does what it says: hidden queries have best keys that lie far apart."""
+    np, h5py = pytest.importorskip("numpy"), pytest.importorskip("h5py")
+
+    def spread(hidden):
+        path = tmp_path / f"h{hidden}"
+        assert make_synthetic(path, "--hidden", str(hidden)).returncode == 0
+        with h5py.File(path) as f:
+            groups = f["train"][:][f["neighbors"][:]]  # [test, k, dim]
+        return np.mean(np.linalg.norm(groups - groups.mean(axis=1, keepdims=True), axis=2))
+
+    assert spread(0.9) > 1.3 * spread(0)
+
+
+def test_synthetic_set_depends_on_options_only(tmp_path):
+    pytest.importorskip("h5py")
+    for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
+        assert make_synthetic(tmp_path / name, "--seed", seed).returncode == 0
+    a, b, c = ((tmp_path / name).read_bytes() for name in "abc")
+    assert a == b != c
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b", "c"]
+
+
+def test_synthetic_set_refuses_impossible_sizes(tmp_path):
+    pytest.importorskip("h5py")
+    for options in (["-k", "3001"], ["--test", "0"], ["--clustered", "32"], ["--keys", "32"]):
+        done = make_synthetic(tmp_path / "a", *options)
+        assert done.returncode == 2 and "error: " in done.stderr
+    assert not list(tmp_path.iterdir())
