@@ -125,10 +125,18 @@ def generate(o):
     return datasets, attributes
 
 
+def create(path):
+    """A file whose metadata has checksums (format of HDF5 1.10) and no time stamps."""
+    access, creation = (h5py.h5p.create(c) for c in (h5py.h5p.FILE_ACCESS, h5py.h5p.FILE_CREATE))
+    access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
+    creation.set_obj_track_times(False)
+    return h5py.File(h5py.h5f.create(os.fsencode(path), h5py.h5f.ACC_TRUNC, creation, access))
+
+
 def write(path, datasets, attributes):
     partial = f"{path}.partial.{os.getpid()}"
     try:
-        with h5py.File(partial, "w", libver=("v110", "v110")) as f:
+        with create(partial) as f:
             for name, data in datasets.items():
                 f.create_dataset(name, data=data, chunks=True, fletcher32=True)
             for name, value in attributes.items():
