@@ -284,8 +284,8 @@ def test_manifest_of_the_project_is_complete():
     for model in manifest["models"].values():
         for part in model["parts"]:
             assert part["package"] and part["version"] and part["member"]
-        sizes = [part.get("bytes") for part in model["parts"]]
-        assert None in sizes or sum(sizes) == model["bytes"]
+        sizes = [part["bytes"] for part in model["parts"]]
+        assert sum(sizes) == model["bytes"]
 
 
 # ---- HTML to text -----------------------------------------------------------------------------
