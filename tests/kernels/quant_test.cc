@@ -64,7 +64,7 @@ TEST_P(QuantTest, DecodesBitExactlyAsScalarAtEveryLengthAndShift) {
         auto raw = testing::random_blocks(info, blocks, blocks + 1);
         raw.insert(raw.begin(), shift, std::byte{0});
         const std::size_t n = blocks * info.block;
-        std::vector<float> want(n), got(n + 1, 7.0f);
+        std::vector<float> want(n + 1), got(n + 1, 7.0f);
         info.decode(raw.data() + shift, want.data(), n);
         table().decode_row(info.id, raw.data() + shift, got.data(), n);
         ASSERT_EQ(std::memcmp(want.data(), got.data(), n * sizeof(float)), 0)

@@ -78,7 +78,8 @@ TEST_P(ScoreTest, MatchesF64ForEveryDimension) {
 
 TEST_P(ScoreTest, MatchesF64ForEveryGroupAndCount) {
   std::vector<std::uint32_t> ids;
-  for (std::uint32_t i = 0; i < kKeys; ++i) ids.push_back((i * 17 + 5) % kKeys);
+  for (std::uint32_t i = 0; i < kKeys; ++i)
+    ids.push_back((i * 17 + 5) % static_cast<std::uint32_t>(kKeys));
   const auto f32 = random_floats(kKeys * 24, 1);
   const auto b16 = random_bf16(kKeys * 24, 2);
   for (std::size_t group = 0; group <= 9; ++group)
