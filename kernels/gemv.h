@@ -2,10 +2,14 @@
 // y = W x for a few activation rows (decode), straight from GGUF blocks: every weight is read from
 // memory once. Two precisions:
 //   gemv_f32  weights decoded to f32, f32 products.
-//   gemv      quantised weights: activations rounded to int8 in blocks of 32 by quantize_rows,
-//             exact integer inner products per (sub-)block, f32 scales. F32, F16 and BF16 weights
-//             take the f32 activations. The scalar level is the specification; other levels differ
-//             from it in the order and rounding of the f32 sums only.
+//   gemv      quantised weights: activations rounded to 16-bit integers in blocks of 32 by
+//             quantize_rows, exact integer inner products per (sub-)block, f32 scales. F32, F16 and
+//             BF16 weights take the f32 activations. The scalar level is the specification; other
+//             levels differ from it in the order and rounding of the f32 sums only.
+//
+// An activation is kept as two signed bytes, so that int8 instructions multiply it: w * x =
+// 256 * w * high + w * low. One byte alone would be the largest error of decoding by far, and the
+// second costs little while the weights come from memory.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +21,8 @@
 
 namespace ra::kernels {
 
-inline constexpr std::size_t kActBlock = 32;  // activations that share a scale
+inline constexpr std::size_t kActBlock = 32;     // activations that share a scale
+inline constexpr int kActMax = 127 * 256 + 127;  // the largest of them
 
 // Activation rows of one matmul; views of the caller's memory.
 struct Activations {
@@ -28,26 +33,28 @@ struct Activations {
   const std::byte* quantized = nullptr;
 };
 
-// One quantised row: with blocks = cols / 32 rounded up to a multiple of 8, four arrays in order,
-//   int8  q[32 * blocks]       x[i] ~ scale[i / 32] * q[i], |q| <= 127
-//   float scale[blocks]        max |x| of the block / 127
-//   float sum[blocks]          scale * sum of q over the block (for formats with offsets)
+// One quantised row: with blocks = cols / 32 rounded up to a multiple of 8, five arrays in order,
+//   int8  high[32 * blocks]    x[i] ~ scale[i / 32] * (256 * high[i] + low[i])
+//   int8  low[32 * blocks]     both of magnitude <= 127
+//   float scale[blocks]        max |x| of the block / kActMax
+//   float sum[blocks]          scale * sum of the integers (for formats with offsets)
 //   float half_sum[2 * blocks] the same over 16 values (for sub-blocks of 16)
-// Zero past cols. A block with a NaN or an infinity has scale NaN and q = 0, so it stays visible.
+// Zero past cols. A block with a NaN or an infinity has scale NaN and zeros, so it stays visible.
 struct QuantizedRow {
-  std::int8_t* q;
+  std::int8_t *high, *low;
   float *scale, *sum, *half_sum;
 };
 RA_ALWAYS_INLINE constexpr std::size_t act_blocks(std::size_t cols) {
   return (cols + 8 * kActBlock - 1) / (8 * kActBlock) * 8;
 }
 RA_ALWAYS_INLINE constexpr std::size_t quantized_row_bytes(std::size_t cols) {
-  return act_blocks(cols) * (kActBlock + 4 * sizeof(float));
+  return act_blocks(cols) * (2 * kActBlock + 4 * sizeof(float));
 }
 RA_ALWAYS_INLINE QuantizedRow quantized_row(std::byte* row, std::size_t cols) {
   const std::size_t blocks = act_blocks(cols);
-  float* scale = reinterpret_cast<float*>(row + blocks * kActBlock);
-  return {reinterpret_cast<std::int8_t*>(row), scale, scale + blocks, scale + 2 * blocks};
+  auto* high = reinterpret_cast<std::int8_t*>(row);
+  auto* scale = reinterpret_cast<float*>(row + 2 * blocks * kActBlock);
+  return {high, high + blocks * kActBlock, scale, scale + blocks, scale + 2 * blocks};
 }
 // Row t of a.quantized, for reading.
 RA_ALWAYS_INLINE QuantizedRow quantized_row(const Activations& a, std::size_t t) {
@@ -56,7 +63,8 @@ RA_ALWAYS_INLINE QuantizedRow quantized_row(const Activations& a, std::size_t t)
 }
 
 // Writes a.tokens quantised rows of a.x to `out` (tokens * quantized_row_bytes(cols), 64-byte
-// aligned). Rounds to nearest even; bit-identical at every level.
+// aligned). Rounds to nearest even (one more where the low byte would be -128); bit-identical at
+// every level.
 template <Level L>
 void quantize_rows(const Activations& a, std::byte* out) noexcept;
 

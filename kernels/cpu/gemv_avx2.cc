@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// int8 inner products by VPMADDUBSW: 32 weights an instruction, one row of weights at a time for
-// up to four tokens.
+// Integer inner products by VPMADDUBSW: 32 weights an instruction, two for the bytes of an
+// activation, one row of weights at a time for up to four tokens.
 #include <immintrin.h>
 
 #include "kernels/cpu/lanes_avx2.h"
@@ -12,15 +12,22 @@ namespace {
 
 constexpr std::size_t kAhead = 4096;  // bytes prefetched ahead
 
-// Eight sums of four products. The 16-bit sums of two cannot overflow: unsigned weights are at most
-// 63, and |w| <= 128 times |x| <= 127 twice is 32512.
+// Eight sums of four products with 32 activations, given by their bytes from `at` on. The 16-bit
+// sums of two cannot overflow: unsigned weights are at most 63, and |w| <= 128 times |x| <= 127
+// twice is 32512.
 template <bool kSigned>
-RA_ALWAYS_INLINE __m256 int_dot(__m256i w, __m256i x) {
+RA_ALWAYS_INLINE __m256 int_dot(__m256i w, const QuantizedRow& x, std::size_t at) {
+  __m256i high = load256(reinterpret_cast<const std::uint8_t*>(x.high) + at);
+  __m256i low = load256(reinterpret_cast<const std::uint8_t*>(x.low) + at);
   if constexpr (kSigned) {  // |w| * (sign(w) x): the first factor must be unsigned
-    x = _mm256_sign_epi8(x, w);
+    high = _mm256_sign_epi8(high, w);
+    low = _mm256_sign_epi8(low, w);
     w = _mm256_abs_epi8(w);
   }
-  return _mm256_cvtepi32_ps(_mm256_madd_epi16(_mm256_maddubs_epi16(w, x), _mm256_set1_epi16(1)));
+  const __m256i sum =
+      _mm256_add_epi32(_mm256_madd_epi16(_mm256_maddubs_epi16(w, high), _mm256_set1_epi16(256)),
+                       _mm256_madd_epi16(_mm256_maddubs_epi16(w, low), _mm256_set1_epi16(1)));
+  return _mm256_cvtepi32_ps(sum);
 }
 
 // Lanes 0-3: a, lanes 4-7: b.
@@ -56,9 +63,8 @@ void dot_row32(const std::uint8_t* row, const QuantizedRow (&x)[N], std::size_t 
       min = static_cast<float>(U::kOffset) * scale;
     }
     for (int t = 0; t < N; ++t) {
-      const __m256i q = load256(reinterpret_cast<const std::uint8_t*>(x[t].q) + 32 * b);
       const __m256 factor = _mm256_set1_ps(scale * x[t].scale[b]);
-      acc[t] = _mm256_fmadd_ps(int_dot<kSigned>(w, q), factor, acc[t]);
+      acc[t] = _mm256_fmadd_ps(int_dot<kSigned>(w, x[t], 32 * b), factor, acc[t]);
       if constexpr (!kSigned) less[t] += min * x[t].sum[b];
     }
   }
@@ -90,9 +96,8 @@ void dot_row256(const std::uint8_t* row, const QuantizedRow (&x)[N], std::size_t
       const __m256 d =
           U::kSubs == 16 ? two(scale[2 * sub], scale[2 * sub + 1]) : _mm256_set1_ps(scale[sub]);
       for (int t = 0; t < N; ++t) {
-        const __m256i q = load256(reinterpret_cast<const std::uint8_t*>(x[t].q) + 32 * (b + sub));
         const __m256 factor = _mm256_mul_ps(d, _mm256_set1_ps(x[t].scale[b + sub]));
-        acc[t] = _mm256_fmadd_ps(int_dot<false>(w, q), factor, acc[t]);
+        acc[t] = _mm256_fmadd_ps(int_dot<false>(w, x[t], 32 * (b + sub)), factor, acc[t]);
       }
     }
   }

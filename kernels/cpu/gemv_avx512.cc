@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// int8 inner products by VPDPBUSD: 64 weights an instruction. Decode is bound by memory, so what
-// counts is that the work per cache line of weights stays below the time the line takes to arrive
-// (about 15 cycles at 10 GB/s per core): several rows share the loads and expansions of the activations,
-// and the next rows are prefetched while these are multiplied.
+// Integer inner products by VPDPBUSD: 64 weights an instruction, two for the bytes of an
+// activation. Decode is bound by memory, so what counts is that the work per cache line of weights
+// stays below the time the line takes to arrive (about 15 cycles at 10 GB/s per core): several rows
+// share the loads and expansions of the activations, and the next rows are prefetched while these
+// are multiplied.
 #include <immintrin.h>
 
 #include "kernels/cpu/lanes_avx512.h"
@@ -31,15 +32,26 @@ RA_ALWAYS_INLINE void prefetch(const std::uint8_t* p, std::size_t bytes) {
     _mm_prefetch(reinterpret_cast<const char*>(p + i), _MM_HINT_T0);
 }
 
-// sum + 16 sums of four products.
+// 64 weights. VPDPBUSD takes them unsigned: signed ones are |w| * (sign(w) x).
 template <bool kSigned>
-RA_ALWAYS_INLINE __m512i int_dot(__m512i sum, __m512i w, __m512i x) {
-  if constexpr (kSigned) {  // |w| * (sign(w) x): the first factor must be unsigned
-    x = _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(w), _mm512_setzero_si512(), x);
-    w = _mm512_abs_epi8(w);
+class Weights {
+ public:
+  RA_ALWAYS_INLINE explicit Weights(__m512i w) : w_(w) {
+    if constexpr (kSigned) {
+      negative_ = _mm512_movepi8_mask(w);
+      w_ = _mm512_abs_epi8(w);
+    }
   }
-  return _mm512_dpbusd_epi32(sum, w, x);
-}
+  // sum + 16 sums of four products.
+  RA_ALWAYS_INLINE __m512i dot(__m512i sum, __m512i x) const {
+    if constexpr (kSigned) x = _mm512_mask_sub_epi8(x, negative_, _mm512_setzero_si512(), x);
+    return _mm512_dpbusd_epi32(sum, w_, x);
+  }
+
+ private:
+  __m512i w_;
+  __mmask64 negative_ = 0;
+};
 
 template <int R, int N>
 RA_ALWAYS_INLINE void write_sums(Tile<R, N>& tile, const __m512 (&acc)[R][N]) {
@@ -55,15 +67,23 @@ RA_ALWAYS_INLINE void write_sums(Tile<R, N>& tile, const __m512 (&acc)[R][N]) {
 
 // One row of activations for four blocks of 32.
 struct QuadX {
-  __m512i lo, hi;  // lane i: values 0-15 and 16-31 of block i, as in QuadsOf::load
-  __m512 scale;    // lane 2 * i: of block i; lanes as in QuadsOf::scales, the others 0
-  __m512 addend;   // what scales() is to be multiplied with for the min or the offset
+  // Lane i: bytes of values 0-15 and 16-31 of block i, as in QuadsOf::load.
+  __m512i high[2], low[2];
+  __m512 scale;   // lane 2 * i: of block i; lanes as in QuadsOf::scales, the others 0
+  __m512 addend;  // what scales() is to be multiplied with for the min or the offset
 };
+
+RA_ALWAYS_INLINE void load_halves(const std::int8_t* p, __m512i (&halves)[2]) {
+  const __m512i a = _mm512_load_si512(p), b = _mm512_load_si512(p + 64);
+  halves[0] = _mm512_shuffle_i64x2(a, b, 0x88);
+  halves[1] = _mm512_shuffle_i64x2(a, b, 0xdd);
+}
 
 template <class U>
 RA_ALWAYS_INLINE QuadX load_quad(const QuantizedRow& x, std::size_t block) {
-  const __m512i a = _mm512_load_si512(x.q + 32 * block);
-  const __m512i b = _mm512_load_si512(x.q + 32 * block + 64);
+  QuadX out;
+  load_halves(x.high + 32 * block, out.high);
+  load_halves(x.low + 32 * block, out.low);
   const __m256i scale = _mm256_cvtepu32_epi64(_mm_castps_si128(_mm_load_ps(x.scale + block)));
   const __m128 sum = _mm_load_ps(x.sum + block);
   __m256i addend;
@@ -73,9 +93,9 @@ RA_ALWAYS_INLINE QuadX load_quad(const QuantizedRow& x, std::size_t block) {
     const __m128 less = _mm_mul_ps(sum, _mm_set1_ps(static_cast<float>(-U::kOffset)));
     addend = _mm256_cvtepu32_epi64(_mm_castps_si128(less));
   }
-  return {_mm512_shuffle_i64x2(a, b, 0x88), _mm512_shuffle_i64x2(a, b, 0xdd),
-          _mm512_castsi512_ps(_mm512_zextsi256_si512(scale)),
-          _mm512_castsi512_ps(_mm512_zextsi256_si512(addend))};
+  out.scale = _mm512_castsi512_ps(_mm512_zextsi256_si512(scale));
+  out.addend = _mm512_castsi512_ps(_mm512_zextsi256_si512(addend));
+  return out;
 }
 
 template <class F, int R, int N>
@@ -87,11 +107,14 @@ RA_ALWAYS_INLINE void multiply_quad(const std::uint8_t* const (&p)[R], const Qua
   for (int r = 0; r < R; ++r) {
     __m512i lo, hi;
     U::load(p[r], lo, hi);
+    const Weights<F::kId == Quant::kQ8_0> w[2] = {Weights<F::kId == Quant::kQ8_0>(lo),
+                                                  Weights<F::kId == Quant::kQ8_0>(hi)};
     const __m512 d = _mm512_zextps256_ps512(U::scales(p[r]));
     RA_UNROLL(4)
     for (int t = 0; t < N; ++t) {
-      __m512i dot = int_dot<F::kId == Quant::kQ8_0>(_mm512_setzero_si512(), lo, x[t].lo);
-      dot = int_dot<F::kId == Quant::kQ8_0>(dot, hi, x[t].hi);
+      __m512i dot = w[1].dot(w[0].dot(_mm512_setzero_si512(), x[t].high[0]), x[t].high[1]);
+      dot = _mm512_slli_epi32(dot, 8);
+      dot = w[1].dot(w[0].dot(dot, x[t].low[0]), x[t].low[1]);
       const __m512 factor = _mm512_permutexvar_ps(block_of_lane, _mm512_mul_ps(d, x[t].scale));
       if constexpr (U::kHasMin || U::kOffset != 0)
         acc[r][t] = _mm512_fmadd_ps(d, x[t].addend, acc[r][t]);
@@ -185,10 +208,13 @@ void multiply_chunks(Tile<R, N>& tile) {
         const __m512i w = U::load(p, static_cast<std::size_t>(c));
         RA_UNROLL(4)
         for (int t = 0; t < N; ++t) {
-          const __m512i q = _mm512_load_si512(tile.x[t].q + 256 * b + 64 * c);
-          const __m512 dot = _mm512_cvtepi32_ps(_mm512_dpbusd_epi32(_mm512_setzero_si512(), w, q));
-          acc[r][t] =
-              _mm512_fmadd_ps(dot, _mm512_permutexvar_ps(lane_sub[c], factor[t]), acc[r][t]);
+          const std::size_t at = 256 * b + 64 * static_cast<std::size_t>(c);
+          __m512i dot = _mm512_dpbusd_epi32(_mm512_setzero_si512(), w,
+                                            _mm512_load_si512(tile.x[t].high + at));
+          dot = _mm512_dpbusd_epi32(_mm512_slli_epi32(dot, 8), w,
+                                    _mm512_load_si512(tile.x[t].low + at));
+          acc[r][t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot),
+                                      _mm512_permutexvar_ps(lane_sub[c], factor[t]), acc[r][t]);
         }
       }
     }

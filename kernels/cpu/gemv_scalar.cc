@@ -6,7 +6,7 @@
 namespace ra::kernels {
 namespace {
 
-// sum over one row of (scale * q - min) * x, with x = scale_x * q_x.
+// sum over one row of (scale * q - min) * x, with x = scale_x * (256 * high + low).
 template <class F>
 double dot_row(const std::uint8_t* row, const QuantizedRow& x, std::size_t cols) {
   double sum = 0;
@@ -16,7 +16,8 @@ double dot_row(const std::uint8_t* row, const QuantizedRow& x, std::size_t cols)
     F::unpack(row + col / F::kBlock * F::kBytes, col % F::kBlock / 32, u);
     for (std::size_t h = 0; h < 2; ++h) {
       int products = 0;
-      for (std::size_t i = 16 * h; i < 16 * h + 16; ++i) products += u.q[i] * x.q[col + i];
+      for (std::size_t i = 16 * h; i < 16 * h + 16; ++i)
+        products += u.q[i] * (256 * x.high[col + i] + x.low[col + i]);
       sum += static_cast<double>(u.scale[h] * x.scale[b] * static_cast<float>(products));
       sum -= static_cast<double>(u.min[h] * x.half_sum[2 * b + h]);
     }

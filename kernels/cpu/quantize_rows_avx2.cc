@@ -24,6 +24,13 @@ RA_ALWAYS_INLINE int sum16(__m128i q) {  // of 16 signed bytes
   return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 1)));
 }
 
+// 32 integers as bytes. The packs work within 128-bit lanes; the permutation restores the order.
+RA_ALWAYS_INLINE __m256i to_bytes(const __m256i (&v)[4]) {
+  const __m256i bytes =
+      _mm256_packs_epi16(_mm256_packs_epi32(v[0], v[1]), _mm256_packs_epi32(v[2], v[3]));
+  return _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+
 // x: 32 values.
 void quantize_block(const float* x, std::size_t block, const QuantizedRow& out) {
   __m256 v[4];
@@ -33,14 +40,18 @@ void quantize_block(const float* x, std::size_t block, const QuantizedRow& out) 
   for (int i = 0; i < 4; ++i)
     q[i] = s.is_bad ? _mm256_setzero_si256()
                     : _mm256_cvtps_epi32(_mm256_mul_ps(v[i], _mm256_set1_ps(s.inverse)));
-  // The packs work within 128-bit lanes; the permutation restores the order.
-  const __m256i bytes =
-      _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
-  const __m256i ordered =
-      _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out.q + block * kActBlock), ordered);
-  const int lo = sum16(_mm256_castsi256_si128(ordered));
-  const int hi = sum16(_mm256_extracti128_si256(ordered, 1));
+  __m256i high[4], low[4];
+  for (int i = 0; i < 4; ++i) {
+    high[i] = _mm256_srai_epi32(_mm256_add_epi32(q[i], _mm256_set1_epi32(128)), 8);
+    low[i] = _mm256_max_epi32(_mm256_sub_epi32(q[i], _mm256_slli_epi32(high[i], 8)),
+                              _mm256_set1_epi32(-127));
+  }
+  const __m256i h = to_bytes(high), l = to_bytes(low);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out.high + block * kActBlock), h);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out.low + block * kActBlock), l);
+  const int lo = 256 * sum16(_mm256_castsi256_si128(h)) + sum16(_mm256_castsi256_si128(l));
+  const int hi =
+      256 * sum16(_mm256_extracti128_si256(h, 1)) + sum16(_mm256_extracti128_si256(l, 1));
   out.scale[block] = s.scale;
   out.sum[block] = s.scale * static_cast<float>(lo + hi);
   out.half_sum[2 * block] = s.scale * static_cast<float>(lo);

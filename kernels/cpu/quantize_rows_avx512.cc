@@ -15,6 +15,16 @@ RA_ALWAYS_INLINE std::uint32_t max_abs_bits(__m512 a, __m512 b) {
                                                _mm512_and_si512(_mm512_castps_si512(b), mask))));
 }
 
+// Splits 16 integers into the bytes from `at` on and gives their sum.
+RA_ALWAYS_INLINE int store_bytes(__m512i v, const QuantizedRow& out, std::size_t at) {
+  const __m512i high = _mm512_srai_epi32(_mm512_add_epi32(v, _mm512_set1_epi32(128)), 8);
+  const __m512i whole = _mm512_slli_epi32(high, 8);
+  const __m512i low = _mm512_max_epi32(_mm512_sub_epi32(v, whole), _mm512_set1_epi32(-127));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out.high + at), _mm512_cvtepi32_epi8(high));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out.low + at), _mm512_cvtepi32_epi8(low));
+  return _mm512_reduce_add_epi32(_mm512_add_epi32(whole, low));
+}
+
 // The first `left` of the 32 values at x; the others count as 0.
 RA_ALWAYS_INLINE void quantize_block(const float* x, std::size_t left, std::size_t block,
                                      const QuantizedRow& out) {
@@ -26,10 +36,8 @@ RA_ALWAYS_INLINE void quantize_block(const float* x, std::size_t left, std::size
     qa = _mm512_cvtps_epi32(_mm512_mul_ps(a, _mm512_set1_ps(s.inverse)));
     qb = _mm512_cvtps_epi32(_mm512_mul_ps(b, _mm512_set1_ps(s.inverse)));
   }
-  auto* q = reinterpret_cast<__m128i*>(out.q + block * kActBlock);
-  _mm_storeu_si128(q, _mm512_cvtepi32_epi8(qa));
-  _mm_storeu_si128(q + 1, _mm512_cvtepi32_epi8(qb));
-  const int lo = _mm512_reduce_add_epi32(qa), hi = _mm512_reduce_add_epi32(qb);
+  const int lo = store_bytes(qa, out, block * kActBlock);
+  const int hi = store_bytes(qb, out, block * kActBlock + 16);
   out.scale[block] = s.scale;
   out.sum[block] = s.scale * static_cast<float>(lo + hi);
   out.half_sum[2 * block] = s.scale * static_cast<float>(lo);

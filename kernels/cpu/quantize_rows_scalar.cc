@@ -17,9 +17,11 @@ void quantize_block(const float* x, std::size_t n, std::size_t block, const Quan
   int sum[2] = {0, 0};
   for (std::size_t i = 0; i < kActBlock; ++i) {
     const float scaled = i < n ? x[i] * s.inverse : 0.0f;
-    const int q = s.is_bad ? 0 : static_cast<int>(std::nearbyint(scaled));
-    out.q[block * kActBlock + i] = static_cast<std::int8_t>(q);
-    sum[i / 16] += q;
+    const int rounded = s.is_bad ? 0 : static_cast<int>(std::nearbyint(scaled));
+    const int high = (rounded + 128) >> 8, low = std::max(rounded - 256 * high, -127);
+    out.high[block * kActBlock + i] = static_cast<std::int8_t>(high);
+    out.low[block * kActBlock + i] = static_cast<std::int8_t>(low);
+    sum[i / 16] += 256 * high + low;
   }
   out.scale[block] = s.scale;
   out.sum[block] = s.scale * static_cast<float>(sum[0] + sum[1]);
