@@ -12,9 +12,9 @@
 
 // Causal attention on bf16 tiles; see attend_tiles.h for the blocking. For one tile of 16 query
 // rows and one block of keys:
-//   S^T [keys, 16]      = K [keys, d] * Q^T [d, 16]        K as it lies, Q^T packed per token tile
+//   S^T [keys, 32]      = K [keys, d] * Q^T [d, 16]        K as it lies, Q^T packed per token tile
 //   P^T                 = exp2(S^T - reference), rounded to bf16 pairs of keys
-//   O^T [value_dim, 16] = V^T [value_dim, keys] * P^T      V^T packed per key block
+//   O^T [value_dim, 32] = V^T [value_dim, keys] * P^T      V^T packed per key block
 // with f32 sums throughout.
 namespace ra::kernels {
 namespace {
@@ -23,7 +23,12 @@ using attend_tiles::kKeyBlock;
 using attend_tiles::round_up;
 using attend_tiles::smaller;
 
-constexpr std::size_t kCols = 16;
+constexpr std::size_t kCols = 32;   // query rows at once: two lane tiles share each tile of K and V
+constexpr std::size_t kChunk = 32;  // keys between two looks at the reference: one step of P * V
+constexpr std::size_t kLaneScores = 16 * kChunk;           // floats, see chunk_scores
+constexpr std::size_t kLaneWeights = kKeyBlock / 2 * 16;   // floats, see chunk_weights
+constexpr std::size_t kValueTiles = kKeyBlock / 32 * 256;  // floats of 16 value dimensions of V^T
+constexpr float kLn2 = 0.693147180559945309f;
 // The reference of a row's softmax lags its running maximum by at most this much (in powers of
 // two): bf16 and f32 have the exponents to spare, and most blocks then need no rescaling of O^T.
 constexpr float kSlack = 8;
@@ -99,10 +104,10 @@ class CausalTile {
   void pack_queries() {
     const std::size_t d = a_.kv.head_dim, padded = round_up(rows_, kCols);
     const __m512 scale = _mm512_set1_ps(a_.scale * 1.44269504088896341f);
-    for (std::size_t r0 = 0; r0 < padded; r0 += kCols)
+    for (std::size_t r0 = 0; r0 < padded; r0 += 16)
       for (std::size_t c = 0; c < d; c += 32) {
         __m512 pairs[16];
-        for (std::size_t j = 0; j < kCols; ++j) {
+        for (std::size_t j = 0; j < 16; ++j) {
           const std::size_t row = smaller(r0 + j, rows_ - 1);
           const float* src =
               a_.q + (first_ + row / a_.group) * a_.q_stride + row % a_.group * d + c;
@@ -126,8 +131,8 @@ class CausalTile {
   KeyBlock key_block(std::size_t first, std::size_t n) {
     const std::size_t d = a_.kv.head_dim;
     const T* src = static_cast<const T*>(a_.kv.k) + first * d;
-    if (sizeof(T) == 2 && d == d_ && n % 16 == 0) return {src, 2 * d};
-    for (std::size_t i = 0; i < round_up(n, 16); ++i)
+    if (sizeof(T) == 2 && d == d_ && n % kChunk == 0) return {src, 2 * d};
+    for (std::size_t i = 0; i < round_up(n, kChunk); ++i)
       for (std::size_t c = 0; c < d_; c += 32)
         _mm512_store_ps(k_ + (i * d_ + c) / 2,
                         i < n ? load_bf16(src + i * d + c, d - c) : _mm512_setzero_ps());
@@ -154,142 +159,189 @@ class CausalTile {
       }
   }
 
+  // The chunk's scores are multiplied one chunk ahead of the softmax, so that the tile unit works
+  // while the vector units take exponentials: the two share no operands, and the loop body of a
+  // chunk fits the reorder window.
   void attend_block(std::size_t row, std::size_t key, std::size_t n, const KeyBlock& k) {
     const std::size_t last = last_key(smaller(row + kCols, rows_) - 1);
     if (key > last) return;
-    n = smaller(n, last - key + 1);
-    scores(row, n, k);
-    if (round_up(n, 32) != n || key + n - 1 > last_key(row)) mask(row, key, n);
-    softmax(row, round_up(n, 32));
-    weigh_values(row, round_up(n, 32) / 32);
+    const std::size_t chunks = round_up(smaller(n, last - key + 1), kChunk) / kChunk;
+    std::size_t weighed = 0;  // chunks whose values are in `out`
+    scores(row, 0, k);
+    for (std::size_t c = 0; c < chunks; ++c) {
+      if (c + 1 < chunks) scores(row, c + 1, k);
+      if (key + kChunk * (c + 1) > last_key(row) + 1) mask(row, key, c);
+      const Maxima max = chunk_maxima(c);
+      if (exceeds_reference(row, max)) {  // what waits was weighed with the old reference
+        weigh_values(row, weighed, c);
+        weighed = c;
+        raise_reference(row, max);
+      }
+      softmax(row, c);
+    }
+    weigh_values(row, weighed, chunks);
   }
 
-  // s_ [keys, 16] = K * Q^T, four key tiles at a time: four independent sums hide the latency.
-  void scores(std::size_t row, std::size_t n, const KeyBlock& k) {
+  // Scores of a chunk: [lane tile][32 keys][16 lanes], two chunks in turn.
+  float* chunk_scores(std::size_t chunk) { return s_ + chunk % 2 * kChunk * kCols; }
+
+  // 2 key tiles x 2 lane tiles of K * Q^T.
+  void scores(std::size_t row, std::size_t chunk, const KeyBlock& k) {
     before_tile_loads();
+    const char* rows = static_cast<const char*>(k.rows) + chunk * kChunk * k.row_bytes;
     const float* q = q_ + row * d_ / 2;
-    const std::size_t tiles = (n + 15) / 16;
-    std::size_t t = 0;
-    for (; t + 4 <= tiles; t += 4) {
-      const char* rows = static_cast<const char*>(k.rows) + 16 * t * k.row_bytes;
-      zero_sums();
-      for (std::size_t c = 0; c < d_; c += 32) {
-        _tile_loadd(4, q + c * 8, 64);
-        _tile_loadd(5, rows + 2 * c, k.row_bytes);
-        _tile_dpbf16ps(0, 5, 4);
-        _tile_loadd(6, rows + 16 * k.row_bytes + 2 * c, k.row_bytes);
-        _tile_dpbf16ps(1, 6, 4);
-        _tile_loadd(5, rows + 32 * k.row_bytes + 2 * c, k.row_bytes);
-        _tile_dpbf16ps(2, 5, 4);
-        _tile_loadd(6, rows + 48 * k.row_bytes + 2 * c, k.row_bytes);
-        _tile_dpbf16ps(3, 6, 4);
-      }
-      float* s = s_ + t * 256;
-      _tile_stored(0, s, 64);
-      _tile_stored(1, s + 256, 64);
-      _tile_stored(2, s + 512, 64);
-      _tile_stored(3, s + 768, 64);
+    const std::size_t next_keys = 16 * k.row_bytes, next_lanes = 8 * d_;
+    zero_sums();
+    for (std::size_t c = 0; c < d_; c += 32) {
+      _tile_loadd(4, rows + 2 * c, k.row_bytes);
+      _tile_loadd(6, q + 8 * c, 64);
+      _tile_dpbf16ps(0, 4, 6);
+      _tile_loadd(7, q + next_lanes + 8 * c, 64);
+      _tile_dpbf16ps(1, 4, 7);
+      _tile_loadd(5, rows + next_keys + 2 * c, k.row_bytes);
+      _tile_dpbf16ps(2, 5, 6);
+      _tile_dpbf16ps(3, 5, 7);
     }
-    for (; t < tiles; ++t) {
-      const char* rows = static_cast<const char*>(k.rows) + 16 * t * k.row_bytes;
-      _tile_zero(0);
-      for (std::size_t c = 0; c < d_; c += 32) {
-        _tile_loadd(4, q + c * 8, 64);
-        _tile_loadd(5, rows + 2 * c, k.row_bytes);
-        _tile_dpbf16ps(0, 5, 4);
-      }
-      _tile_stored(0, s_ + t * 256, 64);
-    }
+    float* s = chunk_scores(chunk);
+    _tile_stored(0, s, 64);
+    _tile_stored(1, s + kLaneScores, 64);
+    _tile_stored(2, s + 256, 64);
+    _tile_stored(3, s + kLaneScores + 256, 64);
   }
 
-  // Keys after a row's own position, up to the end of the block's last tiles, get no weight.
-  void mask(std::size_t row, std::size_t key, std::size_t n) {
-    const __m512 limit = _mm512_loadu_ps(limit_ + row);
+  // Keys after a lane's own position get no weight.
+  void mask(std::size_t row, std::size_t key, std::size_t chunk) {
     const __m512 none = _mm512_set1_ps(-std::numeric_limits<float>::infinity());
-    const std::size_t seen = last_key(row) + 1;  // by every lane
-    for (std::size_t i = seen > key ? seen - key : 0; i < round_up(n, 32); ++i) {
-      const __m512 position = _mm512_set1_ps(static_cast<float>(key + i));
-      const __mmask16 ok = _mm512_cmp_ps_mask(position, limit, _CMP_LE_OQ);
-      _mm512_store_ps(s_ + 16 * i, _mm512_mask_mov_ps(none, ok, _mm512_load_ps(s_ + 16 * i)));
+    for (std::size_t lane = 0; lane < kCols; lane += 16) {
+      float* s = chunk_scores(chunk) + lane / 16 * kLaneScores;
+      const __m512 limit = _mm512_load_ps(limit_ + row + lane);
+      for (std::size_t i = 0; i < kChunk; ++i) {
+        const __m512 position = _mm512_set1_ps(static_cast<float>(key + kChunk * chunk + i));
+        const __mmask16 ok = _mm512_cmp_ps_mask(position, limit, _CMP_LE_OQ);
+        _mm512_store_ps(s + 16 * i, _mm512_mask_mov_ps(none, ok, _mm512_load_ps(s + 16 * i)));
+      }
     }
   }
 
-  void softmax(std::size_t row, std::size_t n) {
-    __m512 top[4];
-    for (std::size_t i = 0; i < 4; ++i) top[i] = _mm512_load_ps(s_ + 16 * i);
-    for (std::size_t i = 4; i < n; i += 4)
-      for (std::size_t c = 0; c < 4; ++c)
-        top[c] = _mm512_max_ps(top[c], _mm512_load_ps(s_ + 16 * (i + c)));
-    const __m512 max = _mm512_max_ps(_mm512_max_ps(top[0], top[1]), _mm512_max_ps(top[2], top[3]));
-    const __m512 before = _mm512_load_ps(max_ + row);
-    if (_mm512_cmp_ps_mask(max, _mm512_add_ps(before, _mm512_set1_ps(kSlack)), _CMP_GT_OQ) != 0)
-      raise_reference(row, _mm512_max_ps(max, before));
-    const __m512 reference = _mm512_load_ps(max_ + row);
-    __m512 sum0 = _mm512_load_ps(sum_ + row), sum1 = _mm512_setzero_ps();
-    for (std::size_t i = 0; i < n; i += 2) {
-      const __m512 even = exp2_bf16(_mm512_sub_ps(_mm512_load_ps(s_ + 16 * i), reference));
-      const __m512 odd = exp2_bf16(_mm512_sub_ps(_mm512_load_ps(s_ + 16 * i + 16), reference));
-      sum0 = _mm512_add_ps(sum0, even);
-      sum1 = _mm512_add_ps(sum1, odd);
-      _mm512_store_si512(p_ + 8 * i, pair_bf16(even, odd));
+  struct Maxima {
+    __m512 lanes[2];
+  };
+  Maxima chunk_maxima(std::size_t chunk) {
+    Maxima max;
+    for (std::size_t l = 0; l < 2; ++l) {
+      const float* s = chunk_scores(chunk) + l * kLaneScores;
+      __m512 a = _mm512_load_ps(s), b = _mm512_load_ps(s + 16);
+      RA_UNROLL(16)
+      for (std::size_t i = 2; i < kChunk; i += 2) {
+        a = _mm512_max_ps(a, _mm512_load_ps(s + 16 * i));
+        b = _mm512_max_ps(b, _mm512_load_ps(s + 16 * i + 16));
+      }
+      max.lanes[l] = _mm512_max_ps(a, b);
     }
-    _mm512_store_ps(sum_ + row, _mm512_add_ps(sum0, sum1));
+    return max;
   }
 
-  void raise_reference(std::size_t row, __m512 to) {
-    const __m512 fall = _mm512_sub_ps(_mm512_load_ps(max_ + row), to);
-    const __m512 keep = exp_lanes<Simd>(_mm512_mul_ps(fall, _mm512_set1_ps(0.693147180559945309f)));
-    _mm512_store_ps(max_ + row, to);
-    _mm512_store_ps(sum_ + row, _mm512_mul_ps(_mm512_load_ps(sum_ + row), keep));
-    float* out = out_ + row * dv_;
-    for (std::size_t j = 0; j < dv_; ++j)
-      _mm512_store_ps(out + 16 * j, _mm512_mul_ps(_mm512_load_ps(out + 16 * j), keep));
+  bool exceeds_reference(std::size_t row, const Maxima& max) const {
+    __mmask16 over = 0;
+    for (std::size_t l = 0; l < 2; ++l) {
+      const __m512 most =
+          _mm512_add_ps(_mm512_load_ps(max_ + row + 16 * l), _mm512_set1_ps(kSlack));
+      over = static_cast<__mmask16>(over | _mm512_cmp_ps_mask(max.lanes[l], most, _CMP_GT_OQ));
+    }
+    return over != 0;
   }
 
-  // out [value_dim, 16] += V^T * P^T
-  void weigh_values(std::size_t row, std::size_t steps) {
-    constexpr std::size_t kDimStride = kKeyBlock / 32 * 256;  // floats between value tiles
+  void raise_reference(std::size_t row, const Maxima& max) {
+    for (std::size_t l = 0; l < 2; ++l) {
+      const std::size_t lanes = row + 16 * l;
+      const __m512 before = _mm512_load_ps(max_ + lanes);
+      const __m512 to = _mm512_max_ps(max.lanes[l], before);
+      const __m512 fall = _mm512_mul_ps(_mm512_sub_ps(before, to), _mm512_set1_ps(kLn2));
+      const __m512 keep = exp_lanes<Simd>(fall);
+      _mm512_store_ps(max_ + lanes, to);
+      _mm512_store_ps(sum_ + lanes, _mm512_mul_ps(_mm512_load_ps(sum_ + lanes), keep));
+      float* out = out_ + lanes * dv_;
+      for (std::size_t j = 0; j < dv_; ++j)
+        _mm512_store_ps(out + 16 * j, _mm512_mul_ps(_mm512_load_ps(out + 16 * j), keep));
+    }
+  }
+
+  // Weights of a chunk as B tiles: [lane tile][chunk][16 pairs of keys][16 lanes].
+  float* chunk_weights(std::size_t lane_tile, std::size_t chunk) {
+    return p_ + lane_tile * kLaneWeights + chunk * 256;
+  }
+
+  void softmax(std::size_t row, std::size_t chunk) {
+    for (std::size_t l = 0; l < 2; ++l) {
+      const float* s = chunk_scores(chunk) + l * kLaneScores;
+      float* p = chunk_weights(l, chunk);
+      const __m512 reference = _mm512_load_ps(max_ + row + 16 * l);
+      __m512 sum0 = _mm512_load_ps(sum_ + row + 16 * l), sum1 = _mm512_setzero_ps();
+      RA_UNROLL(4)
+      for (std::size_t i = 0; i < kChunk; i += 2) {
+        const __m512 even = exp2_bf16(_mm512_sub_ps(_mm512_load_ps(s + 16 * i), reference));
+        const __m512 odd = exp2_bf16(_mm512_sub_ps(_mm512_load_ps(s + 16 * i + 16), reference));
+        sum0 = _mm512_add_ps(sum0, even);
+        sum1 = _mm512_add_ps(sum1, odd);
+        _mm512_store_si512(p + 8 * i, pair_bf16(even, odd));
+      }
+      _mm512_store_ps(sum_ + row + 16 * l, _mm512_add_ps(sum0, sum1));
+    }
+  }
+
+  // out [value_dim, 32] += V^T * P^T over chunks first..end: 2 value tiles x 2 lane tiles at a
+  // time.
+  void weigh_values(std::size_t row, std::size_t first, std::size_t end) {
     before_tile_loads();
     float* out = out_ + row * dv_;
     std::size_t c = 0;
-    for (; c + 64 <= dv_; c += 64) {
+    for (; c + 32 <= dv_; c += 32) {
       float* o = out + 16 * c;
-      const float* v = v_ + c / 16 * kDimStride;
+      const std::size_t next_lanes = 16 * dv_;
+      const float* v = v_ + c / 16 * kValueTiles;
       _tile_loadd(0, o, 64);
-      _tile_loadd(1, o + 256, 64);
-      _tile_loadd(2, o + 512, 64);
-      _tile_loadd(3, o + 768, 64);
-      for (std::size_t i = 0; i < steps; ++i) {
-        _tile_loadd(4, p_ + 256 * i, 64);
-        _tile_loadd(5, v + 256 * i, 64);
-        _tile_dpbf16ps(0, 5, 4);
-        _tile_loadd(6, v + kDimStride + 256 * i, 64);
-        _tile_dpbf16ps(1, 6, 4);
-        _tile_loadd(5, v + 2 * kDimStride + 256 * i, 64);
-        _tile_dpbf16ps(2, 5, 4);
-        _tile_loadd(6, v + 3 * kDimStride + 256 * i, 64);
-        _tile_dpbf16ps(3, 6, 4);
+      _tile_loadd(1, o + next_lanes, 64);
+      _tile_loadd(2, o + 256, 64);
+      _tile_loadd(3, o + next_lanes + 256, 64);
+      for (std::size_t i = first; i < end; ++i) {
+        _tile_loadd(4, v + 256 * i, 64);
+        _tile_loadd(6, chunk_weights(0, i), 64);
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_loadd(7, chunk_weights(1, i), 64);
+        _tile_dpbf16ps(1, 4, 7);
+        _tile_loadd(5, v + kValueTiles + 256 * i, 64);
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(3, 5, 7);
       }
       _tile_stored(0, o, 64);
-      _tile_stored(1, o + 256, 64);
-      _tile_stored(2, o + 512, 64);
-      _tile_stored(3, o + 768, 64);
+      _tile_stored(1, o + next_lanes, 64);
+      _tile_stored(2, o + 256, 64);
+      _tile_stored(3, o + next_lanes + 256, 64);
     }
-    for (; c < dv_; c += 16) {
-      _tile_loadd(0, out + 16 * c, 64);
-      for (std::size_t i = 0; i < steps; ++i) {
-        _tile_loadd(4, p_ + 256 * i, 64);
-        _tile_loadd(5, v_ + c / 16 * kDimStride + 256 * i, 64);
-        _tile_dpbf16ps(0, 5, 4);
-      }
-      _tile_stored(0, out + 16 * c, 64);
+    if (c < dv_) weigh_last_values(row, first, end);
+  }
+
+  // The last 16 value dimensions of an odd number of tiles.
+  void weigh_last_values(std::size_t row, std::size_t first, std::size_t end) {
+    float* o = out_ + row * dv_ + 16 * (dv_ - 16);
+    const float* v = v_ + (dv_ / 16 - 1) * kValueTiles;
+    _tile_loadd(0, o, 64);
+    _tile_loadd(1, o + 16 * dv_, 64);
+    for (std::size_t i = first; i < end; ++i) {
+      _tile_loadd(4, v + 256 * i, 64);
+      _tile_loadd(6, chunk_weights(0, i), 64);
+      _tile_dpbf16ps(0, 4, 6);
+      _tile_loadd(7, chunk_weights(1, i), 64);
+      _tile_dpbf16ps(1, 4, 7);
     }
+    _tile_stored(0, o, 64);
+    _tile_stored(1, o + 16 * dv_, 64);
   }
 
   // Transposes 16 x 16 at a time: rows of `out` are lanes of O^T.
   void write_out() {
     const std::size_t dv = a_.kv.value_dim;
-    for (std::size_t row = 0; row < rows_; row += kCols) {
+    for (std::size_t row = 0; row < rows_; row += 16) {
       const __m512 inverse = _mm512_div_ps(_mm512_set1_ps(1), _mm512_load_ps(sum_ + row));
       for (std::size_t c = 0; c < dv; c += 16) {
         __m512 o[16];
