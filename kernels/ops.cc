@@ -15,6 +15,15 @@ constexpr auto packer() -> decltype(OpTable::gemm_pack) {
   }
 }
 
+template <Level L>
+constexpr auto gated() -> decltype(OpTable::gemm_gated) {
+  if constexpr (L == Level::kAmx) {
+    return gemm_gated<L>;
+  } else {
+    return nullptr;
+  }
+}
+
 // Level amx has its own matrix ops and the vector ops of avx512.
 template <Level Vector, Level Matrix = Vector>
 constexpr OpTable make_table() {
@@ -35,6 +44,7 @@ constexpr OpTable make_table() {
       .attend_causal = attend_causal<Matrix>,
       .gemm = gemm<Matrix>,
       .gemm_pack = packer<Matrix>(),
+      .gemm_gated = gated<Matrix>(),
   };
 }
 

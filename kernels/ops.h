@@ -11,6 +11,7 @@
 #include "kernels/attend.h"
 #include "kernels/dot.h"
 #include "kernels/gemm.h"
+#include "kernels/gemm_gated.h"
 #include "kernels/gemv.h"
 #include "kernels/level.h"
 #include "kernels/norm.h"
@@ -42,6 +43,8 @@ struct OpTable {
   // Null: gemm takes the f32 activations as they are.
   void (*gemm_pack)(const float* x, std::size_t x_stride, std::size_t tokens, std::size_t cols,
                     std::byte* packed) noexcept;
+  // Null: the products one by one, then the activation.
+  void (*gemm_gated)(const GatedArgs&) noexcept;  // gemm_gated.h
 };
 
 // The table of active_level(); it changes when set_active_level is called.

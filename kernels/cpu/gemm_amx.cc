@@ -4,8 +4,8 @@
 #include <cstddef>
 
 #include "kernels/cpu/amx_tiles.h"
+#include "kernels/cpu/amx_weights.h"
 #include "kernels/cpu/gemm_panel.h"
-#include "kernels/cpu/unroll.h"
 #include "kernels/gemm.h"
 
 // bf16 tiles: A = activations [16 tokens, 32], B = weights [32, 16 rows] as pairs, C = y. Four C
@@ -27,8 +27,6 @@ class GemmAmx {
  public:
   explicit GemmAmx(const GemmArgs& a)
       : a_(a),
-        block_(quant_info(a.type).block),
-        block_bytes_(quant_info(a.type).block_bytes),
         panel_(a.scratch),
         strip_(reinterpret_cast<float*>(a.scratch + gemm_panel::kStripAt)),
         sums_(reinterpret_cast<float*>(a.scratch + gemm_panel::kSumsAt)),
@@ -40,8 +38,9 @@ class GemmAmx {
       for (std::size_t c = 0; c < a_.cols; c += kPanelCols) {
         const std::size_t cols = smaller(kPanelCols, a_.cols - c), steps = (cols + 31) / 32;
         for (std::size_t i = 0; i < round_up(rows, kGemmRows); i += 16)
-          pack_rows(r + i, i < rows ? smaller(16, rows - i) : 0, c, cols,
-                    panel_ + i / 16 * steps * kTileBytes);
+          pack_weight_rows(a_.type, a_.w + (r + i) * a_.row_bytes, a_.row_bytes,
+                           i < rows ? smaller(16, rows - i) : 0, c, cols, strip_,
+                           panel_ + i / 16 * steps * kTileBytes);
         before_tile_loads();
         for (std::size_t t = 0; t < a_.tokens; t += kGemmTokens)
           for (std::size_t k = 0; k < steps; k += kDepth)
@@ -54,24 +53,6 @@ class GemmAmx {
   }
 
  private:
-  // B tiles [steps][16 pairs][16 rows] of `count` rows from r on, zero beyond count and cols.
-  void pack_rows(std::size_t r, std::size_t count, std::size_t c, std::size_t cols, std::byte* to) {
-    for (std::size_t j = 0; j < count; ++j)
-      decode_row<Level::kAvx512>(a_.type, a_.w + (r + j) * a_.row_bytes + c / block_ * block_bytes_,
-                                 strip_ + j * kPanelCols, cols);
-    for (std::size_t k = 0; k < cols; k += 32, to += kTileBytes) {
-      __m512 pairs[16];
-      RA_UNROLL(16)
-      for (std::size_t j = 0; j < 16; ++j)
-        pairs[j] =
-            j < count ? load_bf16(strip_ + j * kPanelCols + k, cols - k) : _mm512_setzero_ps();
-      Simd::transpose(pairs);
-      RA_UNROLL(16)
-      for (std::size_t j = 0; j < 16; ++j)
-        _mm512_store_ps(reinterpret_cast<float*>(to) + 16 * j, pairs[j]);
-    }
-  }
-
   struct Block {  // of y
     std::size_t token, row, rows;
   };
@@ -131,7 +112,6 @@ class GemmAmx {
   }
 
   const GemmArgs& a_;
-  std::size_t block_, block_bytes_;
   std::byte* panel_;
   float *strip_, *sums_;
   std::size_t token_steps_;  // tiles of a packed row of 16 tokens

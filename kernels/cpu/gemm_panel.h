@@ -25,6 +25,16 @@ inline constexpr std::size_t kStripAt = kPanelBytes;
 inline constexpr std::size_t kSumsAt = kStripAt + kStripRows * kPanelCols * sizeof(float);
 inline constexpr std::size_t kScratchBytes = kSumsAt + kSumsBytes;
 
+// gemm_gated: a panel of gate rows and one of up rows share kPanelBytes. What columns beyond the
+// first kPanelCols have to add to is parked, for all tokens.
+namespace gated {
+inline constexpr std::size_t kRows = kRowsBf16 / 2;
+inline constexpr std::size_t kPanelBytes = gemm_panel::kPanelBytes / 2;
+inline constexpr std::size_t kStripAt = gemm_panel::kStripAt, kSumsAt = gemm_panel::kSumsAt;
+inline constexpr std::size_t kParkedAt = kSumsAt + 2 * kSumsBytes;
+inline constexpr std::size_t kParkedBytesPerToken = 2 * kRows * sizeof(float);
+}  // namespace gated
+
 RA_ALWAYS_INLINE std::size_t smaller(std::size_t a, std::size_t b) { return a < b ? a : b; }
 RA_ALWAYS_INLINE std::size_t round_up(std::size_t n, std::size_t to) {
   return (n + to - 1) / to * to;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 
 #include "kernels/types.h"
@@ -14,10 +15,20 @@ enum class Compute { kAuto, kF32 };  // fastest path of the CPU level, or f32 ar
 
 // Rotary embedding tables: cos and sin [rotary_dims / 2] per position are derived from these.
 struct Rope {
-  bool interleaved = false;            // pairs (2i, 2i+1); otherwise (i, i + rotary_dims / 2)
+  bool interleaved = false;  // pairs (2i, 2i+1); otherwise (i, i + rotary_dims / 2)
   std::size_t head_dim = 0, rotary_dims = 0;
-  std::span<const double> inv_freq;    // [rotary_dims / 2], scaling applied; angle = pos * inv_freq[i]
-  float magnitude = 1;                 // YaRN attention factor, multiplied into cos and sin
+  std::span<const double>
+      inv_freq;         // [rotary_dims / 2], scaling applied; angle = pos * inv_freq[i]
+  float magnitude = 1;  // YaRN attention factor, multiplied into cos and sin
+};
+
+struct Product {
+  const Weight &w, &bias;  // no bias: {}
+  MatView<float> y;
+};
+
+struct FeedForward {
+  const Weight &gate, &up, &down;
 };
 
 class Backend {
@@ -25,14 +36,16 @@ class Backend {
   virtual ~Backend() = default;
   // x [ids, dim] = rows of the table
   virtual void embed(const Weight& table, std::span<const std::int32_t> ids, MatView<float> x) = 0;
-  // y [tokens, w.rows] = x [tokens, w.cols] * w^T (+ bias row, if any)
-  virtual void matmul(const Weight& w, const Weight& bias, MatView<const float> x, MatView<float> y) = 0;
+  // Each product: y [tokens, w.rows] = x [tokens, w.cols] * w^T (+ bias row, if any).
+  virtual void matmul(MatView<const float> x, std::initializer_list<Product> products) = 0;
   // y += x * w^T
   virtual void matmul_add(const Weight& w, MatView<const float> x, MatView<float> y) = 0;
-  virtual void rms_norm(MatView<const float> x, const Weight& gain, float eps, MatView<float> y) = 0;
+  virtual void rms_norm(MatView<const float> x, const Weight& gain, float eps,
+                        MatView<float> y) = 0;
   // In place on x [tokens, heads * head_dim]; row t is position pos + t.
   virtual void rope(const Rope& rope, std::int64_t pos, MatView<float> x) = 0;
-  virtual void swiglu(MatView<const float> up, MatView<float> gate) = 0;  // gate = silu(gate) * up
+  // y += (silu(h gate^T) * (h up^T)) down^T: the feed-forward block (Shazeer, arXiv 2002.05202).
+  virtual void feed_forward(const FeedForward& w, MatView<const float> h, MatView<float> y) = 0;
 };
 
 }  // namespace ra::model

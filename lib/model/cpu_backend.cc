@@ -31,10 +31,9 @@ struct GemmTasks {
   // Two tasks a thread, so that a thread that is held up costs half a share. Tall panels of weight
   // rows come first, since each task reads all its activations; where the rows do not suffice, the
   // tokens are split too, and each split decodes the weights again.
-  GemmTasks(std::size_t weight_rows, std::size_t activation_rows) {
-    constexpr std::size_t kMostRows = 256;  // one panel of the kernel
+  GemmTasks(std::size_t weight_rows, std::size_t activation_rows, std::size_t most_rows) {
     const std::size_t wanted = 2 * static_cast<std::size_t>(threads());
-    rows = std::min(kMostRows, round_up(divide_up(weight_rows, wanted), kernels::kGemmRows));
+    rows = std::min(most_rows, round_up(divide_up(weight_rows, wanted), kernels::kGemmRows));
     row_tasks = divide_up(weight_rows, rows);
     const std::size_t splits = divide_up(wanted, row_tasks);
     tokens =
@@ -48,14 +47,25 @@ struct GemmTasks {
   std::size_t row_tasks = 0, count = 0;
 };
 
+// Weight rows of one panel of the kernels.
+constexpr std::size_t kGemmPanel = 256, kGatedPanel = 128;
+
+// Rows of one gemv task.
+std::size_t few_rows_step(const Weight& w) {
+  return std::max<std::size_t>(8, kTaskBytes / w.row_bytes / 8 * 8);
+}
+
+bool is_quantised(const Weight& w) { return kernels::quant_info(w.type).block > 1; }
+
 }  // namespace
 
-const float* CpuBackend::vector(const Weight& w) {
+const float* CpuBackend::vector(const Weight& w, std::size_t slot) {
   if (!w) return nullptr;
   if (w.type == kernels::Quant::kF32) return reinterpret_cast<const float*>(w.data);
-  vector_.reserve_discard(w.cols);
-  kernels::ops().decode_row(w.type, w.data, vector_.data(), w.cols);
-  return vector_.data();
+  vectors_.resize(std::max(vectors_.size(), slot + 1));
+  vectors_[slot].reserve_discard(w.cols);
+  kernels::ops().decode_row(w.type, w.data, vectors_[slot].data(), w.cols);
+  return vectors_[slot].data();
 }
 
 void CpuBackend::embed(const Weight& table, std::span<const std::int32_t> ids, MatView<float> x) {
@@ -68,86 +78,182 @@ void CpuBackend::embed(const Weight& table, std::span<const std::int32_t> ids, M
   });
 }
 
-void CpuBackend::matmul(const Weight& w, const Weight& bias, MatView<const float> x,
-                        MatView<float> y) {
-  multiply(w, vector(bias), /*add=*/false, x, y);
+void CpuBackend::matmul(MatView<const float> x, std::initializer_list<Product> products) {
+  std::vector<Job> jobs;
+  for (const Product& p : products)
+    jobs.push_back({&p.w, vector(p.bias, jobs.size()), /*add=*/false, p.y});
+  multiply(jobs, x);
 }
 
 void CpuBackend::matmul_add(const Weight& w, MatView<const float> x, MatView<float> y) {
-  multiply(w, nullptr, /*add=*/true, x, y);
+  multiply({{&w, nullptr, /*add=*/true, y}}, x);
 }
 
-void CpuBackend::multiply(const Weight& w, const float* bias, bool add, MatView<const float> x,
-                          MatView<float> y) {
-  RA_CHECK(x.cols == w.cols && y.cols == w.rows && x.rows == y.rows);
-  if (x.rows <= kFewRows)
-    multiply_few(w, bias, add, x, y);
-  else
-    multiply_many(w, bias, add, x, y);
+void CpuBackend::multiply(const std::vector<Job>& jobs, MatView<const float> x) {
+  for (const Job& j : jobs)
+    RA_CHECK(x.cols == j.w->cols && j.y.cols == j.w->rows && x.rows == j.y.rows);
+  if (x.rows <= kFewRows) return multiply_few(jobs, x);
+  const std::byte* packed = pack(x);
+  for (const Job& j : jobs) multiply_many(j, x, packed);
 }
 
-void CpuBackend::multiply_few(const Weight& w, const float* bias, bool add, MatView<const float> x,
-                              MatView<float> y) {
-  const kernels::OpTable& k = kernels::ops();
-  kernels::Activations rows{.x = x.data, .x_stride = x.stride, .tokens = x.rows, .cols = x.cols};
-  const bool exact = compute_ == Compute::kF32;
-  if (!exact && kernels::quant_info(w.type).block > 1) {
-    activations_.reserve_discard(x.rows * kernels::quantized_row_bytes(x.cols));
-    k.quantize_rows(rows, activations_.data());
-    rows.quantized = activations_.data();
+void CpuBackend::multiply_few(const std::vector<Job>& jobs, MatView<const float> x) {
+  const kernels::Activations rows = activations(x, [&] {
+    return std::ranges::any_of(jobs, [](const Job& j) { return is_quantised(*j.w); });
+  }());
+  std::size_t tasks = 0;
+  std::vector<std::size_t> first_task;
+  for (const Job& j : jobs) {
+    first_task.push_back(tasks);
+    tasks += divide_up(j.w->rows, few_rows_step(*j.w));
   }
-  const std::size_t step = std::max<std::size_t>(8, kTaskBytes / w.row_bytes / 8 * 8);
-  for_row_ranges(w.rows, step, [&](std::size_t first, std::size_t count, int) {
-    (exact ? k.gemv_f32 : k.gemv)({.type = w.type,
-                                   .w = w.data + first * w.row_bytes,
-                                   .row_bytes = w.row_bytes,
-                                   .rows = count,
-                                   .x = rows,
-                                   .y = y.data + first,
-                                   .y_stride = y.stride,
-                                   .add = add});
-    for (std::size_t t = 0; bias != nullptr && t < y.rows; ++t)
-      for (std::size_t r = first; r < first + count; ++r) y.row(t)[r] += bias[r];
+  parallel_for(tasks, [&](std::size_t task, int) {
+    std::size_t i = jobs.size() - 1;
+    while (first_task[i] > task) --i;
+    const Job& j = jobs[i];
+    const std::size_t step = few_rows_step(*j.w), first = (task - first_task[i]) * step;
+    const std::size_t count = std::min(step, j.w->rows - first);
+    multiply_rows(*j.w, rows, first, count, j.add, j.y);
+    for (std::size_t t = 0; j.bias != nullptr && t < j.y.rows; ++t)
+      for (std::size_t r = first; r < first + count; ++r) j.y.row(t)[r] += j.bias[r];
   });
 }
 
-void CpuBackend::multiply_many(const Weight& w, const float* bias, bool add, MatView<const float> x,
-                               MatView<float> y) {
-  const kernels::OpTable& k = kernels::ops();
-  const std::byte* packed = nullptr;
-  if (compute_ == Compute::kAuto && k.gemm_pack != nullptr) {
-    activations_.reserve_discard(kernels::gemm_packed_bytes(x.rows, x.cols));
-    for_row_ranges(x.rows, kernels::kGemmTokens, [&](std::size_t first, std::size_t count, int) {
-      k.gemm_pack(x.row(first), x.stride, count, x.cols,
-                  activations_.data() + kernels::gemm_packed_bytes(first, x.cols));
-    });
-    packed = activations_.data();
+kernels::Activations CpuBackend::activations(MatView<const float> x, bool quantised) {
+  kernels::Activations rows{.x = x.data, .x_stride = x.stride, .tokens = x.rows, .cols = x.cols};
+  if (quantised && compute_ == Compute::kAuto) {
+    activations_.reserve_discard(x.rows * kernels::quantized_row_bytes(x.cols));
+    kernels::ops().quantize_rows(rows, activations_.data());
+    rows.quantized = activations_.data();
   }
+  return rows;
+}
+
+// y of weight rows first .. first + count.
+void CpuBackend::multiply_rows(const Weight& w, const kernels::Activations& x, std::size_t first,
+                               std::size_t count, bool add, MatView<float> y) const {
+  const kernels::OpTable& k = kernels::ops();
+  (compute_ == Compute::kF32 ? k.gemv_f32 : k.gemv)({.type = w.type,
+                                                     .w = w.data + first * w.row_bytes,
+                                                     .row_bytes = w.row_bytes,
+                                                     .rows = count,
+                                                     .x = x,
+                                                     .y = y.data + first,
+                                                     .y_stride = y.stride,
+                                                     .add = add});
+}
+
+const std::byte* CpuBackend::pack(MatView<const float> x) {
+  const kernels::OpTable& k = kernels::ops();
+  if (compute_ == Compute::kF32 || k.gemm_pack == nullptr) return nullptr;
+  activations_.reserve_discard(kernels::gemm_packed_bytes(x.rows, x.cols));
+  for_row_ranges(x.rows, kernels::kGemmTokens, [&](std::size_t first, std::size_t count, int) {
+    k.gemm_pack(x.row(first), x.stride, count, x.cols,
+                activations_.data() + kernels::gemm_packed_bytes(first, x.cols));
+  });
+  return activations_.data();
+}
+
+std::byte* CpuBackend::scratch(int thread) {
+  return scratch_[static_cast<std::size_t>(thread)].data();
+}
+
+void CpuBackend::reserve_scratch(std::size_t bytes) {
   scratch_.resize(static_cast<std::size_t>(threads()));
-  for (auto& buffer : scratch_) buffer.reserve_discard(kernels::gemm_scratch_bytes(x.cols));
-  const GemmTasks tasks(w.rows, x.rows);
+  for (auto& buffer : scratch_) buffer.reserve_discard(bytes);
+}
+
+// x is not read where there are tiles.
+void CpuBackend::multiply_many(const Job& j, MatView<const float> x, const std::byte* packed) {
+  const Weight& w = *j.w;
+  reserve_scratch(kernels::gemm_scratch_bytes(w.cols));
+  const GemmTasks tasks(w.rows, j.y.rows, kGemmPanel);
   parallel_for(tasks.count, [&](std::size_t task, int thread) {
     const std::size_t r = task % tasks.row_tasks * tasks.rows;
     const std::size_t t = task / tasks.row_tasks * tasks.tokens;
-    k.gemm({.type = w.type,
-            .w = w.data + r * w.row_bytes,
-            .row_bytes = w.row_bytes,
-            .rows = std::min(tasks.rows, w.rows - r),
-            .cols = w.cols,
-            .x = x.row(t),
-            .x_stride = x.stride,
-            .tokens = std::min(tasks.tokens, x.rows - t),
-            .packed = packed != nullptr ? packed + kernels::gemm_packed_bytes(t, x.cols) : nullptr,
-            .bias = bias != nullptr ? bias + r : nullptr,
-            .add = add,
-            .y = y.row(t) + r,
-            .y_stride = y.stride,
-            .scratch = scratch_[static_cast<std::size_t>(thread)].data()});
+    kernels::ops().gemm(
+        {.type = w.type,
+         .w = w.data + r * w.row_bytes,
+         .row_bytes = w.row_bytes,
+         .rows = std::min(tasks.rows, w.rows - r),
+         .cols = w.cols,
+         .x = packed != nullptr ? nullptr : x.row(t),
+         .x_stride = x.stride,
+         .tokens = std::min(tasks.tokens, j.y.rows - t),
+         .packed = packed != nullptr ? packed + kernels::gemm_packed_bytes(t, w.cols) : nullptr,
+         .bias = j.bias != nullptr ? j.bias + r : nullptr,
+         .add = j.add,
+         .y = j.y.row(t) + r,
+         .y_stride = j.y.stride,
+         .scratch = scratch(thread)});
   });
 }
 
+void CpuBackend::feed_forward(const FeedForward& w, MatView<const float> h, MatView<float> y) {
+  RA_CHECK(w.gate.rows == w.up.rows && w.gate.cols == w.up.cols && w.down.cols == w.gate.rows);
+  RA_CHECK(h.cols == w.gate.cols && y.cols == w.down.rows && h.rows == y.rows);
+  const bool tiles = compute_ == Compute::kAuto && kernels::ops().gemm_gated != nullptr;
+  if (h.rows > kFewRows && tiles) return feed_forward_tiles(w, h, y);
+  if (gate_.rows() < h.rows || gate_.cols() != w.gate.rows) {
+    gate_ = Matrix<float>(h.rows, w.gate.rows);
+    up_ = Matrix<float>(h.rows, w.gate.rows);
+  }
+  const MatView<float> gate = gate_.view().row_range(0, h.rows),
+                       up = up_.view().row_range(0, h.rows);
+  if (h.rows <= kFewRows) {
+    gate_few(w, h, gate, up);
+  } else {
+    multiply({{&w.gate, nullptr, false, gate}, {&w.up, nullptr, false, up}}, h);
+    for_row_ranges(h.rows, 16, [&](std::size_t first, std::size_t count, int) {
+      for (std::size_t t = first; t < first + count; ++t)
+        kernels::ops().swiglu(up.row(t), gate.row(t), up.cols);
+    });
+  }
+  matmul_add(w.down, gate, y);
+}
+
+// gate = silu(h gate^T) * (h up^T), a range of columns a task.
+void CpuBackend::gate_few(const FeedForward& w, MatView<const float> h, MatView<float> gate,
+                          MatView<float> up) {
+  const kernels::Activations rows = activations(h, is_quantised(w.gate) || is_quantised(w.up));
+  const std::size_t step = std::min(few_rows_step(w.gate), few_rows_step(w.up));
+  for_row_ranges(w.gate.rows, step, [&](std::size_t first, std::size_t count, int) {
+    multiply_rows(w.gate, rows, first, count, /*add=*/false, gate);
+    multiply_rows(w.up, rows, first, count, /*add=*/false, up);
+    for (std::size_t t = 0; t < h.rows; ++t)
+      kernels::ops().swiglu(up.row(t) + first, gate.row(t) + first, count);
+  });
+}
+
+void CpuBackend::feed_forward_tiles(const FeedForward& w, MatView<const float> h,
+                                    MatView<float> y) {
+  const std::byte* packed = pack(h);
+  hidden_.reserve_discard(kernels::gemm_packed_bytes(h.rows, w.gate.rows));
+  reserve_scratch(kernels::gated_scratch_bytes(h.rows, h.cols));
+  const auto rows_from = [](const Weight& m, std::size_t r) {
+    return kernels::WeightRows{
+        .type = m.type, .w = m.data + r * m.row_bytes, .row_bytes = m.row_bytes};
+  };
+  const GemmTasks tasks(w.gate.rows, h.rows, kGatedPanel);
+  parallel_for(tasks.count, [&](std::size_t task, int thread) {
+    const std::size_t r = task % tasks.row_tasks * tasks.rows;
+    const std::size_t t = task / tasks.row_tasks * tasks.tokens;
+    kernels::ops().gemm_gated({.gate = rows_from(w.gate, r),
+                               .up = rows_from(w.up, r),
+                               .rows = std::min(tasks.rows, w.gate.rows - r),
+                               .cols = h.cols,
+                               .tokens = std::min(tasks.tokens, h.rows - t),
+                               .packed = packed + kernels::gemm_packed_bytes(t, h.cols),
+                               .out = hidden_.data() + kernels::gemm_packed_bytes(t, w.gate.rows),
+                               .out_cols = w.gate.rows,
+                               .first = r,
+                               .scratch = scratch(thread)});
+  });
+  multiply_many({&w.down, nullptr, /*add=*/true, y}, {}, hidden_.data());
+}
+
 void CpuBackend::rms_norm(MatView<const float> x, const Weight& gain, float eps, MatView<float> y) {
-  const float* g = vector(gain);
+  const float* g = vector(gain, 0);
   const auto rows = [&](std::size_t first, std::size_t count, int) {
     for (std::size_t t = first; t < first + count; ++t)
       kernels::ops().rms_norm({.x = x.row(t), .gain = g, .y = y.row(t), .n = x.cols, .eps = eps});
@@ -198,17 +304,6 @@ void CpuBackend::rope(const Rope& rope, std::int64_t pos, MatView<float> x) {
     rows(0, x.rows, 0);
   else
     for_row_ranges(x.rows, 32, rows);
-}
-
-void CpuBackend::swiglu(MatView<const float> up, MatView<float> gate) {
-  const auto rows = [&](std::size_t first, std::size_t count, int) {
-    for (std::size_t t = first; t < first + count; ++t)
-      kernels::ops().swiglu(up.row(t), gate.row(t), up.cols);
-  };
-  if (up.rows <= kFewRows)
-    rows(0, up.rows, 0);
-  else
-    for_row_ranges(up.rows, 16, rows);
 }
 
 }  // namespace ra::model

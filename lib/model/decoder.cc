@@ -99,9 +99,7 @@ Decoder::Rows Decoder::rows(std::size_t n) {
           .q = first_rows(q_, n, width(c.n_heads, c.head_dim)),
           .k = first_rows(k_, n, width(c.n_kv_heads, c.head_dim)),
           .v = first_rows(v_, n, width(c.n_kv_heads, c.value_dim)),
-          .att = first_rows(att_, n, width(c.n_heads, c.value_dim)),
-          .gate = first_rows(gate_, n, width(1, c.ffn_dim)),
-          .up = first_rows(up_, n, width(1, c.ffn_dim))};
+          .att = first_rows(att_, n, width(c.n_heads, c.value_dim))};
 }
 
 std::span<const float> Decoder::prefill(std::span<const std::int32_t> ids,
@@ -154,9 +152,7 @@ void Decoder::block(int layer, std::int64_t pos, const Rows& r, StepTimes& times
   const LayerWeights& w = model_.weights.layers[static_cast<std::size_t>(layer)];
   Stopwatch watch;
   backend_.rms_norm(r.x, w.attn_norm, model_.config.norm_eps, r.h);
-  backend_.matmul(w.wq, w.bq, r.h, r.q);
-  backend_.matmul(w.wk, w.bk, r.h, r.k);
-  backend_.matmul(w.wv, w.bv, r.h, r.v);
+  backend_.matmul(r.h, {{w.wq, w.bq, r.q}, {w.wk, w.bk, r.k}, {w.wv, w.bv, r.v}});
   backend_.rope(rope_, pos, r.q);
   backend_.rope(rope_, pos, r.k);
   times.qkv_ms += watch.lap();
@@ -168,16 +164,9 @@ void Decoder::block(int layer, std::int64_t pos, const Rows& r, StepTimes& times
   times.attend_ms += watch.lap();
   backend_.matmul_add(w.wo, r.att, r.x);
   times.proj_ms += watch.lap();
-  feed_forward(w, r);
-  times.ffn_ms += watch.lap();
-}
-
-void Decoder::feed_forward(const LayerWeights& w, const Rows& r) {
   backend_.rms_norm(r.x, w.ffn_norm, model_.config.norm_eps, r.h);
-  backend_.matmul(w.gate, {}, r.h, r.gate);
-  backend_.matmul(w.up, {}, r.h, r.up);
-  backend_.swiglu(r.up, r.gate);
-  backend_.matmul_add(w.down, r.gate, r.x);
+  backend_.feed_forward({w.gate, w.up, w.down}, r.h, r.x);
+  times.ffn_ms += watch.lap();
 }
 
 // Logits [count, vocab] of rows first.. of the last pass.
@@ -187,7 +176,7 @@ MatView<const float> Decoder::head(std::size_t first, std::size_t count) {
       first_rows(logits_, count, static_cast<std::size_t>(model_.config.vocab_size));
   backend_.rms_norm(x_.view().row_range(first, count), model_.weights.output_norm,
                     model_.config.norm_eps, h);
-  backend_.matmul(model_.weights.output, {}, h, logits);
+  backend_.matmul(h, {{model_.weights.output, {}, logits}});
   return logits;
 }
 

@@ -38,7 +38,7 @@ struct StepTimes {
 class Decoder {
  public:
   struct Options {
-    std::size_t chunk = 512;   // rows of one prefill pass
+    std::size_t chunk = 512;  // rows of one prefill pass
   };
   Decoder(const Model& model, Backend& backend, KvCache& cache, AttentionPolicy& attention,
           const Options& options);
@@ -66,12 +66,11 @@ class Decoder {
  private:
   // The rows in use of every buffer of one pass.
   struct Rows {
-    MatView<float> x, h, q, k, v, att, gate, up;
+    MatView<float> x, h, q, k, v, att;
   };
   Rows rows(std::size_t n);
   void forward(std::span<const std::int32_t> ids, StepTimes& times);
   void block(int layer, std::int64_t pos, const Rows& r, StepTimes& times);
-  void feed_forward(const LayerWeights& w, const Rows& r);
   MatView<const float> head(std::size_t first, std::size_t count);
   MatView<const float> head_in_blocks(std::int64_t pos, std::size_t count,
                                       const OnLogits& on_logits);
@@ -83,7 +82,7 @@ class Decoder {
   QkvSink* sink_ = nullptr;
   Options options_;
   Rope rope_;
-  Matrix<float> x_, h_, q_, k_, v_, att_, gate_, up_, logits_;
+  Matrix<float> x_, h_, q_, k_, v_, att_, logits_;
 };
 
 }  // namespace ra::model

@@ -76,9 +76,9 @@ TEST_P(CpuBackendTest, MatmulMatchesTheReferenceAtEveryRowCount) {
       for (const bool with_bias : {false, true}) {
         Matrix<float> want(tokens, 51), got(tokens, 51), got_f32(tokens, 51);
         const Weight b = with_bias ? bias.w : Weight{};
-        reference_.matmul(w.w, b, x.view(), want.view());
-        fast.matmul(w.w, b, x.view(), got.view());
-        exact.matmul(w.w, b, x.view(), got_f32.view());
+        reference_.matmul(x.view(), {{w.w, b, want.view()}});
+        fast.matmul(x.view(), {{w.w, b, got.view()}});
+        exact.matmul(x.view(), {{w.w, b, got_f32.view()}});
         EXPECT_LE(relative_error(got, want), 1e-2);
         EXPECT_LE(relative_error(got_f32, want), 2e-6);
       }
@@ -98,8 +98,8 @@ TEST_P(CpuBackendTest, MatmulTakesViewsWithAStride) {
     Matrix<float> want(tokens, 70), y(tokens, 90);
     std::fill_n(y.data(), tokens * 90, 7.0f);
     const MatView<const float> x{wide.data() + 11, tokens, 96, 200};
-    reference_.matmul(w.w, {}, x, want.view());
-    exact.matmul(w.w, {}, x, MatView<float>{y.data() + 5, tokens, 70, 90});
+    reference_.matmul(x, {{w.w, {}, want.view()}});
+    exact.matmul(x, {{w.w, {}, MatView<float>{y.data() + 5, tokens, 70, 90}}});
     for (std::size_t t = 0; t < tokens; ++t)
       for (std::size_t c = 0; c < 90; ++c) {
         if (c < 5 || c >= 75)
@@ -120,7 +120,7 @@ TEST_P(CpuBackendTest, AnyNumberOfThreadsGivesTheSameBits) {
         set_threads(n);
         CpuBackend backend(compute);
         Matrix<float> y(tokens, 300);
-        backend.matmul(w.w, bias.w, x.view(), y.view());
+        backend.matmul(x.view(), {{w.w, bias.w, y.view()}});
         if (n == 1)
           first = std::move(y);
         else
@@ -135,12 +135,12 @@ TEST_P(CpuBackendTest, ManyTokensAreSplitAmongManyThreads) {
   const OwnedWeight w(Quant::kF32, 40, 64);
   const auto x = random_matrix(700, 64, 2);
   Matrix<float> want(700, 40), got(700, 40);
-  reference_.matmul(w.w, {}, x.view(), want.view());
-  exact.matmul(w.w, {}, x.view(), got.view());
+  reference_.matmul(x.view(), {{w.w, {}, want.view()}});
+  exact.matmul(x.view(), {{w.w, {}, got.view()}});
   EXPECT_LE(relative_error(got, want), 2e-6);
 }
 
-TEST_P(CpuBackendTest, EmbedNormAndSwigluMatchTheReference) {
+TEST_P(CpuBackendTest, EmbedAndNormMatchTheReference) {
   CpuBackend backend;
   const OwnedWeight table(Quant::kQ8_0, 50, 96), gain(Quant::kF32, 1, 96, 4),
       gain16(Quant::kF16, 1, 96, 4);
@@ -158,10 +158,41 @@ TEST_P(CpuBackendTest, EmbedNormAndSwigluMatchTheReference) {
       backend.rms_norm(want.view(), g, 1e-5f, norm.view());
       EXPECT_LE(relative_error(norm, norm_want), 1e-6);
     }
-    auto gate = random_matrix(n, 96, 8), gate_want = random_matrix(n, 96, 8);
-    reference_.swiglu(want.view(), gate_want.view());
-    backend.swiglu(want.view(), gate.view());
-    EXPECT_LE(relative_error(gate, gate_want), 2e-6);
+  }
+}
+
+TEST_P(CpuBackendTest, SeveralProductsAreAsOneByOne) {
+  const OwnedWeight a(Quant::kQ4_K, 70, 256), b(Quant::kF16, 9, 256), c(Quant::kQ8_0, 33, 256),
+      bias_a(Quant::kF16, 1, 70, 4), bias_c(Quant::kF16, 1, 33, 5);
+  for (const Compute compute : {Compute::kAuto, Compute::kF32})
+    for (const std::size_t tokens : {1u, 8u, 40u}) {
+      CpuBackend backend(compute);
+      const auto x = random_matrix(tokens, 256, 2);
+      Matrix<float> ya(tokens, 70), yb(tokens, 9), yc(tokens, 33), za(tokens, 70), zb(tokens, 9),
+          zc(tokens, 33);
+      backend.matmul(
+          x.view(), {{a.w, bias_a.w, ya.view()}, {b.w, {}, yb.view()}, {c.w, bias_c.w, yc.view()}});
+      backend.matmul(x.view(), {{a.w, bias_a.w, za.view()}});
+      backend.matmul(x.view(), {{b.w, {}, zb.view()}});
+      backend.matmul(x.view(), {{c.w, bias_c.w, zc.view()}});
+      EXPECT_TRUE(same_bits(ya, za) && same_bits(yb, zb) && same_bits(yc, zc)) << tokens;
+    }
+}
+
+TEST_P(CpuBackendTest, FeedForwardMatchesTheReferenceAtEveryRowCount) {
+  const OwnedWeight gate(Quant::kQ5_0, 224, 96, 1), up(Quant::kQ8_0, 224, 96, 2),
+      down(Quant::kQ4_1, 96, 224, 3);
+  const FeedForward w{gate.w, up.w, down.w};
+  CpuBackend fast, exact(Compute::kF32);
+  for (const std::size_t tokens : {1u, 8u, 9u, 70u}) {
+    const auto h = random_matrix(tokens, 96, 4);
+    auto want = random_matrix(tokens, 96, 5), got = random_matrix(tokens, 96, 5),
+         got_f32 = random_matrix(tokens, 96, 5);
+    reference_.feed_forward(w, h.view(), want.view());
+    fast.feed_forward(w, h.view(), got.view());
+    exact.feed_forward(w, h.view(), got_f32.view());
+    EXPECT_LE(relative_error(got, want), 1e-2) << tokens;
+    EXPECT_LE(relative_error(got_f32, want), 3e-6) << tokens;
   }
 }
 

@@ -30,11 +30,13 @@ void ReferenceBackend::embed(const model::Weight& table, std::span<const std::in
     std::ranges::copy(decoded_row(table, static_cast<std::size_t>(ids[t])), x.row(t));
 }
 
-void ReferenceBackend::matmul(const model::Weight& w, const model::Weight& bias,
-                              MatView<const float> x, MatView<float> y) {
-  const std::vector<float> b = bias ? decoded_row(bias, 0) : std::vector<float>(w.rows);
-  for (std::size_t t = 0; t < x.rows; ++t) std::copy_n(b.data(), w.rows, y.row(t));
-  matmul_add(w, x, y);
+void ReferenceBackend::matmul(MatView<const float> x,
+                              std::initializer_list<model::Product> products) {
+  for (const auto& [w, bias, y] : products) {
+    const std::vector<float> b = bias ? decoded_row(bias, 0) : std::vector<float>(w.rows);
+    for (std::size_t t = 0; t < x.rows; ++t) std::copy_n(b.data(), w.rows, y.row(t));
+    matmul_add(w, x, y);
+  }
 }
 
 void ReferenceBackend::matmul_add(const model::Weight& w, MatView<const float> x,
@@ -83,13 +85,17 @@ void ReferenceBackend::rope(const model::Rope& rope, std::int64_t pos, MatView<f
       }
 }
 
-void ReferenceBackend::swiglu(MatView<const float> up, MatView<float> gate) {
-  for (std::size_t t = 0; t < gate.rows; ++t)
-    for (std::size_t i = 0; i < gate.cols; ++i) {
+void ReferenceBackend::feed_forward(const model::FeedForward& w, MatView<const float> h,
+                                    MatView<float> y) {
+  Matrix<float> gate(h.rows, w.gate.rows), up(h.rows, w.gate.rows);
+  matmul(h, {{w.gate, {}, gate.view()}, {w.up, {}, up.view()}});
+  for (std::size_t t = 0; t < gate.rows(); ++t)
+    for (std::size_t i = 0; i < gate.cols(); ++i) {
       const double g = gate.row(t)[i];
       gate.row(t)[i] =
           static_cast<float>(g / (1 + std::exp(-g)) * static_cast<double>(up.row(t)[i]));
     }
+  matmul_add(w.down, gate.view(), y);
 }
 
 model::AttendStats ReferenceAttention::attend(const model::AttendInput& in, MatView<float> out) {

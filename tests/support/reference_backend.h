@@ -12,13 +12,12 @@ class ReferenceBackend : public model::Backend {
  public:
   void embed(const model::Weight& table, std::span<const std::int32_t> ids,
              MatView<float> x) override;
-  void matmul(const model::Weight& w, const model::Weight& bias, MatView<const float> x,
-              MatView<float> y) override;
+  void matmul(MatView<const float> x, std::initializer_list<model::Product> products) override;
   void matmul_add(const model::Weight& w, MatView<const float> x, MatView<float> y) override;
   void rms_norm(MatView<const float> x, const model::Weight& gain, float eps,
                 MatView<float> y) override;
   void rope(const model::Rope& rope, std::int64_t pos, MatView<float> x) override;
-  void swiglu(MatView<const float> up, MatView<float> gate) override;
+  void feed_forward(const model::FeedForward& w, MatView<const float> h, MatView<float> y) override;
 };
 
 // Causal softmax attention over everything in the cache.
