@@ -19,9 +19,26 @@ STYLES = {  # index and metric: colour, line, marker
 }
 
 
+def params_of(spec):
+    return dict(p.split("=", 1) for p in spec.partition(":")[2].split(",") if "=" in p)
+
+
 def metric_of(spec):
-    params = dict(p.split("=", 1) for p in spec.partition(":")[2].split(",") if "=" in p)
-    return params.get("metric", "raw")
+    return params_of(spec).get("metric", "raw")
+
+
+def labels(specs):
+    """index text -> "name, metric", with what else tells it from its namesakes."""
+    kinds = collections.defaultdict(list)
+    for spec in specs:
+        kinds[spec.partition(":")[0], metric_of(spec)].append(spec)
+    out = {}
+    for (name, metric), same in kinds.items():
+        for spec in same:
+            own = [f"{k}={v}" for k, v in params_of(spec).items()
+                   if any(params_of(other).get(k) != v for other in same)]
+            out[spec] = ", ".join([name, metric, *own])
+    return out
 
 
 def points(records):
@@ -41,13 +58,17 @@ def points(records):
 
 
 def panel(axes, records, title):
-    for index, (scanned, mean, low, high) in points(records).items():
+    curves = points(records)
+    label, drawn = labels(curves), collections.Counter()
+    for index, (scanned, mean, low, high) in curves.items():
         name = index.partition(":")[0]
         if name == "flat":
             continue
-        colour, line, marker = STYLES.get((name, metric_of(index)), (style.BLACK, "-", "x"))
+        kind = name, metric_of(index)
+        colour, line, marker = STYLES.get(kind, (style.BLACK, "-", "x"))
         axes.plot(100 * scanned, mean, line, color=colour, marker=marker, markersize=4,
-                  label=f"{name}, {metric_of(index)}")
+                  markerfacecolor=(colour, "white", "none")[min(drawn[kind], 2)], label=label[index])
+        drawn[kind] += 1
         if line == "-":
             axes.fill_between(100 * scanned, low, high, color=colour, alpha=0.12, linewidth=0)
     axes.axhline(0.95, color="#999999", linewidth=0.8, linestyle=(0, (1, 2)))

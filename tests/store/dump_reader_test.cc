@@ -18,8 +18,8 @@ namespace {
 
 using namespace testing;  // the fixture and the sample
 
-// libhdf5 1.10.8 loses a few hundred bytes each time it meets a damaged chunk; only the test of bit
-// flips looks away.
+// libhdf5 1.10.8 loses a few hundred bytes each time it meets a damaged chunk, some of them taken
+// before from its own free lists; only the test of bit flips looks away.
 struct LibraryLeaks {
 #ifdef __SANITIZE_ADDRESS__
   LibraryLeaks() { __lsan_disable(); }
@@ -31,6 +31,7 @@ struct LibraryLeaks {
 };
 
 class DumpReaderTest : public StoreTest {};
+class DamagedDumpTest : LibraryLeaks, public StoreTest {};
 
 // ---- reading damaged files
 // -----------------------------------------------------------------------
@@ -51,7 +52,7 @@ TEST_F(DumpReaderTest, TruncationIsRefused) {
   }
 }
 
-TEST_F(DumpReaderTest, BitFlipsAreRefusedOrHarmless) {
+TEST_F(DamagedDumpTest, BitFlipsAreRefusedOrHarmless) {
   const Sample s = sample_dump();
   Rng rng(1);
   for (const int gzip : {0, 6}) {
@@ -63,10 +64,7 @@ TEST_F(DumpReaderTest, BitFlipsAreRefusedOrHarmless) {
       const std::uint64_t bit = rng.below(whole.size() * 8);
       bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1 << (bit % 8)));
       write_text(folder_ / "flip.h5", bytes);
-      const Error e = error_of([&] {
-        const LibraryLeaks ignored;
-        read_everything(folder_ / "flip.h5", s);
-      });
+      const Error e = error_of([&] { read_everything(folder_ / "flip.h5", s); });
       if (e.code() != Exit::kOk) {
         ASSERT_EQ(e.code(), Exit::kBadData) << e.what();
         ++refused;
