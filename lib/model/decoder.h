@@ -72,7 +72,7 @@ class Decoder {
   void forward(std::span<const std::int32_t> ids, StepTimes& times);
   void block(int layer, std::int64_t pos, const Rows& r, StepTimes& times);
   void feed_forward(const LayerWeights& w, const Rows& r);
-  MatView<const float> head(std::size_t first, std::size_t count);
+  MatView<const float> head(std::int64_t pos, std::size_t first, std::size_t count);
   MatView<const float> head_in_blocks(std::int64_t pos, std::size_t count,
                                       const OnLogits& on_logits);
 
