@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <exception>
 #include <new>
+#include <span>
 #include <string_view>
 
 #include "kernels/level.h"
@@ -22,7 +23,7 @@
 namespace ra::cli {
 namespace {
 
-std::string stored_command_line;
+std::string program_name, stored_command_line;
 bool colour = false;
 
 std::string shell_quoted(std::string_view word) {
@@ -59,26 +60,28 @@ void apply(const CommonOptions& o) {
   colour = o.color == "always" || (o.color == "auto" && !off && isatty(STDOUT_FILENO) == 1);
 }
 
-int report(const CLI::App& app, Exit code, std::string_view line) {
+int report(Exit code, std::string_view line) {
   std::fflush(stdout);
-  fmt::print(stderr, "{}: error: {}\n", app.get_name(), line);
+  fmt::print(stderr, "{}: error: {}\n", program_name, line);
   return static_cast<int>(code);
 }
 
-int parse_error(const CLI::App& app, const CLI::ParseError& e) {
+int parse_error(const CLI::ParseError& e) {
   const bool config = dynamic_cast<const CLI::ConfigError*>(&e) != nullptr ||
                       dynamic_cast<const CLI::FileError*>(&e) != nullptr;
   std::string text = e.what();
   for (char& c : text)
     if (c == '\n') c = ' ';
-  return report(app, config ? Exit::kBadConfig : Exit::kUsage,
+  return report(config ? Exit::kBadConfig : Exit::kUsage,
                 fmt::format("{}: -: -: {} (see {} --help)", config ? "bad config" : "usage", text,
-                            app.get_name()));
+                            program_name));
 }
 
 }  // namespace
 
 void bind_common(CLI::App& app, CommonOptions& o) {
+  program_name = app.get_name();
+  note_library("cli11", CLI11_VERSION);
   app.set_version_flag("--version",
                        fmt::format("{} {} ({})", app.get_name(), tool_version(), git_commit()));
   app.add_flag_callback(
@@ -147,16 +150,21 @@ int run(CLI::App& app, CommonOptions& options, int argc, char** argv,
   } catch (const CLI::Success& e) {
     return app.exit(e) == 0 ? 0 : 0;
   } catch (const CLI::ParseError& e) {
-    return parse_error(app, e);
+    return parse_error(e);
   } catch (const Error& e) {
-    return report(app, e.code(), e.what());
+    return report(e.code(), e.what());
   } catch (const std::bad_alloc&) {
-    return report(app, Exit::kNoMemory,
+    return report(Exit::kNoMemory,
                   "out of memory: -: -: an allocation failed (see --memory-limit)");
   } catch (const std::exception& e) {
-    return report(app, Exit::kInternal,
+    return report(Exit::kInternal,
                   fmt::format("internal error: -: -: {} (please report it)", escaped(e.what())));
   }
+}
+
+void warn(const CommonOptions& options, std::span<const std::string> lines) {
+  if (options.quiet) return;
+  for (const std::string& line : lines) fmt::print(stderr, "{}: warning: {}\n", program_name, line);
 }
 
 const std::string& command_line() { return stored_command_line; }

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,9 @@ void bind_common(CLI::App& app, CommonOptions& options);
 // code, bad_alloc 71, anything else 70. Prints errors as "PROGRAM: error: WHAT: FILE: WHERE: WHY".
 int run(CLI::App& app, CommonOptions& options, int argc, char** argv,
         const std::function<int()>& body);
+
+// "PROGRAM: warning: LINE" for each line on stderr; nothing with --quiet.
+void warn(const CommonOptions& options, std::span<const std::string> lines);
 
 // The command line as one shell-quoted string, for records.
 const std::string& command_line();

@@ -4,10 +4,12 @@
 # by quickstart.sh and tests/run.sh; may also be run by itself.
 set -euo pipefail
 
+# OpenBLAS in its OpenMP build: FAISS then runs on the same thread pool as everything else. Where the
+# pthread build is the system's choice, the programs hold it to one thread.
 ra_packages=(
   g++ cmake ninja-build pkg-config git ca-certificates
-  libcli11-dev libfmt-dev libhdf5-dev libeigen3-dev libfaiss-dev libopenblas-dev libpcre2-dev
-  libutf8proc-dev nlohmann-json3-dev libxxhash-dev libssl-dev libbenchmark-dev libgtest-dev
+  libcli11-dev libfmt-dev libhdf5-dev libeigen3-dev libfaiss-dev libopenblas-openmp-dev
+  libpcre2-dev libutf8proc-dev nlohmann-json3-dev libxxhash-dev libssl-dev libbenchmark-dev libgtest-dev
   python3 python3-numpy python3-h5py python3-matplotlib python3-pytest python3-pip
 )
 

@@ -294,6 +294,7 @@ int run_attention(const AttentionOptions& o, const cli::CommonOptions& common) {
          .file = o.dump,
          .where = "-c",
          .why = fmt::format("{} tokens, the dump holds {}", contexts.back(), info.n_tokens)});
+  check_k(o.sparse, runs, contexts.front());
   const std::vector<int> layers =
       o.layers.empty() ? info.layers
                        : parse_list(o.layers, static_cast<int>(info.n_layers), "--layers");

@@ -73,9 +73,7 @@ int run_compare(const CompareOptions& o, const cli::CommonOptions& common) {
                              ? "no regression"
                              : bench::verdict_name(report.verdict));
   }
-  if (!common.quiet)
-    for (const std::string& warning : report.warnings)
-      fmt::print(stderr, "ra-bench: warning: {}\n", warning);
+  cli::warn(common, report.warnings);
   return static_cast<int>(exit_of(report.verdict));
 }
 

@@ -45,11 +45,12 @@ struct Input {
   std::string sha256;  // of the token ids' source
 };
 
-Input read_input(const DecodeOptions& o, std::int64_t longest) {
+Input read_input(const DecodeOptions& o, const cli::CommonOptions& common, std::int64_t longest) {
   Input in;
   in.file = gguf::File::open(
       o.model, {.mode = o.load_mode == "mmap" ? gguf::LoadMode::kMmap : gguf::LoadMode::kRead,
                 .check_tensors = o.check_tensors == "on"});
+  cli::warn(common, in.file->warnings());
   in.model = model::load(*in.file);
   if (longest > in.model.config.context_length)
     fail_bad_data({.what = "context too long",
@@ -70,7 +71,8 @@ Input read_input(const DecodeOptions& o, std::int64_t longest) {
     in.sha256 = sha256_file(o.tokens_file);
   } else {
     const auto tokenizer = tokenizer::Tokenizer::create(model::load_vocab(*in.file));
-    in.ids = tokenizer->encode(read_text_file(o.text));
+    in.ids = tokenizer->encode(
+        read_text_file(o.text, o.utf8 == "replace" ? Utf8::kReplace : Utf8::kStrict));
     in.sha256 = sha256_file(o.text);
   }
   if (static_cast<std::int64_t>(in.ids.size()) < longest)
@@ -366,7 +368,8 @@ int run_decode(const DecodeOptions& o, const cli::CommonOptions& common) {
   for (const std::int64_t c : contexts)
     if (c <= o.n_decode)
       fail_usage("-c", fmt::format("{} leaves no prompt before {} decoded tokens", c, o.n_decode));
-  const Input in = read_input(o, contexts.back());
+  check_k(o.sparse, runs, contexts.front() - o.n_decode);
+  const Input in = read_input(o, common, contexts.back());
   check_plan(o, common, in, runs, contexts.back());
   const double bandwidth = bench::read_bandwidth_gb_s();
   bench::ResultWriter out(o.sparse.out,

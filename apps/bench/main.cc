@@ -2,6 +2,8 @@
 #include <functional>
 
 #include "apps/bench/options.h"
+#include "lib/index/registry.h"
+#include "lib/store/vectors.h"
 
 namespace {
 
@@ -17,6 +19,8 @@ CLI::App* subcommand(CLI::App& app, const char* name, const char* help, Options&
 
 int main(int argc, char** argv) {
   using namespace ra::bench_app;
+  ra::store::note_libraries();
+  ra::index::note_libraries();
   CLI::App app(
       "Decode latency of RetrievalAttention and its rivals: end to end, attention alone, and "
       "the comparison of two results.",

@@ -22,7 +22,8 @@ std::vector<std::string> mode_names() {
 std::string mode_help() {
   std::string help = "Modes, in this order (repeat or comma list):";
   for (const auto& mode : attention::modes())
-    help += fmt::format("\n  {:<10} {}", mode.name, mode.help);
+    help += fmt::format("\n  {:<10} {}{}", mode.name, mode.help,
+                        mode.index.empty() ? "" : fmt::format(" ({})", mode.index));
   return help;
 }
 
@@ -35,6 +36,13 @@ std::int64_t number(std::string_view text, const std::string& whole) {
   return value;
 }
 
+// `given` with the keys of `defaults` that it does not set.
+index::IndexSpec with_defaults(const index::IndexSpec& given, const index::IndexSpec& defaults) {
+  Spec spec = given.spec;
+  spec.params.insert(defaults.spec.params.begin(), defaults.spec.params.end());
+  return index::check_index_spec(spec);
+}
+
 }  // namespace
 
 void bind(CLI::App& app, SparseModeOptions& o) {
@@ -44,8 +52,9 @@ void bind(CLI::App& app, SparseModeOptions& o) {
       ->take_all();
   app.add_option(
       "--index", o.index,
-      "Index specs, e.g. ivf:lists=256,probes=16;roar:metric=query,ef=200: each replaces "
-      "the default of the mode of its type (roar or others: retrieval)");
+      "Index specs, e.g. ivf:lists=256,probes=16;roar:metric=query,ef=200: each is for the mode "
+      "of its type (roar or others: retrieval); keys not given stay as in that mode's default, so "
+      "hnsw:ef=200 is still lifted");
   app.add_option("-k", o.k, "Keys retrieved per query head")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
@@ -75,6 +84,9 @@ void bind(CLI::App& app, DecodeOptions& o) {
          "-c,--contexts", o.contexts,
          "Lengths in tokens, prompt and decoded: 4096,8192 or first-last+step or first-last*mult")
       ->required();
+  app.add_option("--utf8", o.utf8, "Invalid UTF-8: strict refuses, replace puts U+FFFD")
+      ->check(CLI::IsMember({"strict", "replace"}))
+      ->capture_default_str();
   app.add_option("-n,--n-decode", o.n_decode, "Tokens decoded per repetition")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
@@ -148,7 +160,7 @@ std::vector<ModeRun> mode_runs(const SparseModeOptions& o) {
                      spec.spec.name;
         });
         if (same_type || (mode.any_index && !own_mode)) {
-          run.sparse.index = spec;
+          run.sparse.index = same_type ? with_defaults(spec, *run.sparse.index) : spec;
           used.insert(spec.spec.name);
         }
       }
@@ -165,6 +177,19 @@ std::vector<ModeRun> mode_runs(const SparseModeOptions& o) {
     if (!used.contains(spec.spec.name))
       fail_usage("--index", fmt::format("no chosen mode uses '{}'", spec.spec.name));
   return runs;
+}
+
+void check_k(const SparseModeOptions& o, const std::vector<ModeRun>& runs, std::int64_t cached) {
+  const std::int64_t keys = std::max<std::int64_t>(0, cached - o.sink - o.window);
+  for (const ModeRun& run : runs)
+    if (run.sparse.index && o.k > keys)
+      fail_usage("-k",
+                 fmt::format("{} keys, but of {} positions only {} lie between --sink {} and "
+                             "--window {}",
+                             o.k, cached, keys, o.sink, o.window),
+                 fmt::format("mode {} has nothing to choose from: lower one of them or leave the "
+                             "length out",
+                             run.mode->name));
 }
 
 std::vector<std::int64_t> parse_contexts(const std::string& text) {

@@ -29,7 +29,8 @@ struct DecodeOptions {
   SparseModeOptions sparse;
   std::string model, text, tokens_file, contexts;
   int n_decode = 32, repetitions = 3;
-  std::string kv_dtype = "bf16", compute = "auto", load_mode = "mmap", check_tensors = "on";
+  std::string kv_dtype = "bf16", compute = "auto", load_mode = "mmap", check_tensors = "on",
+              utf8 = "strict";
 };
 void bind(CLI::App& app, DecodeOptions& o);
 
@@ -56,8 +57,11 @@ struct ModeRun {
   std::string index_text;  // canonical spec with its effort, "" if the mode has no index
 };
 // Modes in the order given. `--index SPEC` applies to the mode whose default index has the same
-// type, and to retrieval. Throws Error{kUsage}.
+// type, keeping that default's keys where it gives none, and to retrieval. Throws Error{kUsage}.
 std::vector<ModeRun> mode_runs(const SparseModeOptions& o);
+// A retrieving mode needs k keys outside the static set of `cached` positions. Throws
+// Error{kUsage}.
+void check_k(const SparseModeOptions& o, const std::vector<ModeRun>& runs, std::int64_t cached);
 
 // "4096,8192", "4096-16384+4096", "4096-65536*2" -> ascending distinct lengths.
 std::vector<std::int64_t> parse_contexts(const std::string& text);

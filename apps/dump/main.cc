@@ -6,8 +6,10 @@
 #include "apps/dump/options.h"
 #include "apps/dump/run.h"
 #include "lib/core/signals.h"
+#include "lib/store/vectors.h"
 
 int main(int argc, char** argv) {
+  ra::store::note_libraries();
   CLI::App app(
       "Runs a GGUF model over a text and writes the queries, keys and values of its attention, "
       "after\n"

@@ -176,6 +176,7 @@ Request make_request(const DumpOptions& o, const cli::CommonOptions& common) {
   r.file = gguf::File::open(
       o.model, {.mode = o.load_mode == "mmap" ? gguf::LoadMode::kMmap : gguf::LoadMode::kRead,
                 .check_tensors = o.check_tensors == "on"});
+  cli::warn(common, r.file->warnings());
   r.model = model::load(*r.file, load_options(o));
   r.prompt = read_prompt(o, r);
   if (o.max_tokens > 0 && std::ssize(r.prompt) > o.max_tokens)

@@ -85,11 +85,9 @@ int run_ann_curve(const Options& o) {
   if (file.n_neighbors > 0) {
     const bool agree = neighbors_agree(file);
     extra["given_neighbors_agree"] = agree;
-    if (!agree && !o.common.quiet)
-      fmt::print(stderr,
-                 "ra-recall: warning: {}: neighbors: not the exact answers by inner product; "
-                 "recomputed\n",
-                 escaped(o.input));
+    const std::string warning = fmt::format(
+        "{}: neighbors: not the exact answers by inner product; recomputed", escaped(o.input));
+    if (!agree) cli::warn(o.common, {&warning, 1});
   }
   Json base;
   base["model_sha256"] = nullptr;

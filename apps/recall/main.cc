@@ -4,10 +4,13 @@
 
 #include "apps/cli.h"
 #include "apps/recall/options.h"
-#include "lib/core/provenance.h"
 #include "lib/core/signals.h"
+#include "lib/index/registry.h"
+#include "lib/store/vectors.h"
 
 int main(int argc, char** argv) {
+  ra::store::note_libraries();
+  ra::index::note_libraries();
   ra::recall::Options options;
   ra::recall::Chosen chosen;
   CLI::App app(
@@ -21,7 +24,6 @@ int main(int argc, char** argv) {
   ra::recall::bind_build(app, options, chosen);
   ra::recall::bind_export(app, options, chosen);
   ra::recall::bind_list(app, options, chosen);
-  ra::note_library("cli11", CLI11_VERSION);
   return ra::cli::run(app, options.common, argc, argv, [&] {
     ra::catch_signals();
     return chosen();

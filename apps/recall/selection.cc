@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <numeric>
 #include <optional>
 #include <set>
@@ -128,17 +127,6 @@ void choose_groups(const DumpInfo& info, const std::string& file, const Options&
                                       fmt::join(heads, ","), fmt::join(kv_heads, ",")));
 }
 
-void check_finite(const Matrix<float>& x, const std::string& file, const std::string& where) {
-  for (std::size_t i = 0; i < x.rows(); ++i)
-    for (const float v : x.row_span(i))
-      if (!std::isfinite(v))
-        fail_bad_data({.what = "bad vector",
-                       .file = file,
-                       .where = fmt::format("{} row {}", where, i),
-                       .why = std::isnan(v) ? "holds NaN" : "holds infinity",
-                       .hint = "a part of the dump is missing, or the run overflowed f16"});
-}
-
 // Rows [first, last_key] go to `indexed`, all others before `end` to `fixed`, in order.
 template <class Read>
 void read_split(const Selection& s, const Read& read, Matrix<float>& indexed,
@@ -158,7 +146,6 @@ Matrix<float> read_queries(const store::DumpReader& dump, int layer, int head,
   if (rows.empty()) return {};
   const std::int64_t first = rows.front(), count = rows.back() - first + 1;
   Matrix<float> span = dump.read_q(layer, head, first, count);
-  check_finite(span, dump.path().string(), fmt::format("layer {} q head {}", layer, head));
   if (static_cast<std::size_t>(count) == rows.size()) return span;
   std::vector<std::size_t> local;
   for (const std::int64_t row : rows) local.push_back(static_cast<std::size_t>(row - first));
@@ -197,22 +184,15 @@ stats::HeadData GroupVectors::head_data(const TestSet& test) const {
 GroupVectors load(const store::DumpReader& dump, const Selection& s, const Group& group,
                   Wanted wanted) {
   const DumpInfo& info = dump.info();
-  const std::string file = dump.path().string();
   GroupVectors v;
   v.group = group;
   v.scale = info.scale;
   v.n_sink = static_cast<std::size_t>(s.first_key);
   const auto read_k = [&](std::int64_t first, std::int64_t count) {
-    Matrix<float> x = dump.read_k(group.layer, group.kv_head, first, count);
-    check_finite(x, file,
-                 fmt::format("layer {} k head {} from {}", group.layer, group.kv_head, first));
-    return x;
+    return dump.read_k(group.layer, group.kv_head, first, count);
   };
   const auto read_v = [&](std::int64_t first, std::int64_t count) {
-    Matrix<float> x = dump.read_v(group.layer, group.kv_head, first, count);
-    check_finite(x, file,
-                 fmt::format("layer {} v head {} from {}", group.layer, group.kv_head, first));
-    return x;
+    return dump.read_v(group.layer, group.kv_head, first, count);
   };
   read_split(s, read_k, v.keys, v.static_keys);
   if (wanted.values) read_split(s, read_v, v.values, v.static_values);

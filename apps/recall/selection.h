@@ -75,7 +75,7 @@ struct Wanted {
   bool group_train = false;  // of every head of the group
 };
 
-// Reads and checks one group: a value that is not finite is Error{kBadData}.
+// Reads one group.
 GroupVectors load(const store::DumpReader& dump, const Selection& s, const Group& group,
                   Wanted wanted);
 // Bytes load() will hold, for the memory plan.

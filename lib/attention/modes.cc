@@ -15,7 +15,11 @@ constexpr Mode kModes[] = {
     {.name = "streaming", .index = "", .help = "static set only: sink and recent window"},
     {.name = "knn", .index = "flat", .help = "static set and the exact top-k of the rest"},
     {.name = "ivf", .index = "ivf", .help = "static set and FAISS IVF"},
-    {.name = "hnsw", .index = "hnsw", .help = "static set and FAISS HNSW"},
+    // Nearness by raw inner product breaks HNSW's pruning when key norms differ: with the lift to
+    // the sphere the order of inner products is the same and the graph stays whole.
+    {.name = "hnsw",
+     .index = "hnsw:metric=lift",
+     .help = "static set and FAISS HNSW, keys lifted to the sphere"},
     {.name = "retrieval",
      .index = "roar:metric=query",
      .any_index = true,

@@ -12,7 +12,7 @@ namespace ra::attention {
 
 struct Mode {
   std::string_view name;
-  std::string_view index;  // default index spec; "" = none
+  std::string_view index;  // default index spec; "" = none. Baselines get the fair choice.
   bool dense = false;      // exact attention over all keys, no static set
   bool any_index = false;  // --index may replace the default by an index of any type
   std::string_view help;

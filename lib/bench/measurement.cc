@@ -4,11 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
-#include <sstream>
 
 #include "lib/bench/results.h"
 #include "lib/core/error.h"
+#include "lib/core/text_file.h"
 
 namespace ra::bench {
 namespace {
@@ -99,12 +98,8 @@ std::vector<Measurement> read_googlebench(const Json& file, const std::filesyste
 }  // namespace
 
 std::vector<Measurement> read_measurements(const std::filesystem::path& file) {
-  std::ifstream in(file);
-  if (!in) fail(Exit::kNoInput, {.what = "cannot open", .file = file, .why = "no such file"});
-  std::stringstream text;
-  text << in.rdbuf();
   std::vector<Measurement> all;
-  const Json whole = Json::parse(text.str(), nullptr, /*allow_exceptions=*/false);
+  const Json whole = Json::parse(read_bytes(file), nullptr, /*allow_exceptions=*/false);
   try {
     if (whole.is_object() && whole.contains("benchmarks")) {
       all = read_googlebench(whole, file);

@@ -6,18 +6,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <random>
+#include <sstream>
 #include <string_view>
-#include <utility>
 
 #include "lib/core/error.h"
 #include "lib/core/output_file.h"
 #include "lib/core/provenance.h"
+#include "lib/core/text_file.h"
 #include "lib/stats/quantiles.h"
 
 namespace ra::bench {
@@ -51,7 +52,7 @@ void null_non_finite(Json& value, const std::string& name, std::string& found) {
         .file = file.string(),
         .where = "",
         .why = std::strerror(error),
-        .hint = ""});
+        .hint = error == ELOOP ? "name the file itself, not a link to it" : ""});
 }
 
 void write_all(int fd, std::string_view bytes, const std::filesystem::path& file) {
@@ -64,10 +65,16 @@ void write_all(int fd, std::string_view bytes, const std::filesystem::path& file
 }
 
 // A file that never held records is not ours to append to (an append cuts a torn last line).
-void check_holds_records(int fd, const std::filesystem::path& file) {
-  char first = '{';
-  if (::pread(fd, &first, 1, 0) < 0) fail_system(file, errno, Exit::kIo);
-  if (first != '{')
+void check_holds_records(const std::filesystem::path& file) {
+  const int fd = ::open(file.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0) fail_system(file, errno, Exit::kCannotCreate);
+  constexpr std::string_view kStart = "{\"schema_version\":";  // of every record, see to_record
+  std::array<char, kStart.size()> start{};
+  const ssize_t n = ::pread(fd, start.data(), start.size(), 0);
+  const int error = n < 0 ? errno : 0;
+  ::close(fd);
+  if (error != 0) fail_system(file, error, Exit::kIo);
+  if (!kStart.starts_with({start.data(), static_cast<std::size_t>(n)}))
     fail(Exit::kCannotCreate, {.what = "cannot append",
                                .file = file.string(),
                                .where = "byte 0",
@@ -140,23 +147,18 @@ ResultWriter::ResultWriter(const std::filesystem::path& out, Run run)
     fd_ = STDOUT_FILENO;
     return;
   }
-  // Opened before any work, so that a bad path does not cost a run. Devices and pipes are only
-  // written to; a regular file goes through append_line, which reopens it for each record.
+  // Checked before any work, so that a bad path does not cost a run; created by the first record,
+  // so that a run that fails leaves nothing. Devices and pipes are only written to; a regular file
+  // goes through append_line, which reopens it for each record.
   struct stat st {};
-  const bool device =
-      ::stat(out_.c_str(), &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
-  fd_ = device ? ::open(out_.c_str(), O_WRONLY | O_CLOEXEC)
-               : ::open(out_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (fd_ < 0) fail_system(out_, errno, Exit::kCannotCreate);
-  if (device) return;
-  const int fd = std::exchange(fd_, -1);
-  try {
-    check_holds_records(fd, out_);
-  } catch (...) {
-    ::close(fd);
-    throw;
+  if (::stat(out_.c_str(), &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
+    fd_ = ::open(out_.c_str(), O_WRONLY | O_CLOEXEC);
+    if (fd_ < 0) fail_system(out_, errno, Exit::kCannotCreate);
+  } else if (::lstat(out_.c_str(), &st) != 0) {
+    check_output(out_, /*force=*/false);
+  } else {
+    check_holds_records(out_);
   }
-  ::close(fd);
 }
 
 ResultWriter::~ResultWriter() {
@@ -176,20 +178,7 @@ void ResultWriter::write(const Result& result) {
 }
 
 std::vector<Json> read_records(const std::filesystem::path& file) {
-  std::error_code code;
-  if (!std::filesystem::exists(file, code) || std::filesystem::is_directory(file, code))
-    fail(Exit::kNoInput, {.what = "no such input",
-                          .file = file.string(),
-                          .where = "",
-                          .why = "not a file with result records",
-                          .hint = ""});
-  std::ifstream in(file, std::ios::binary);
-  if (!in)
-    fail(Exit::kPermission, {.what = "cannot read",
-                             .file = file.string(),
-                             .where = "",
-                             .why = std::strerror(errno),
-                             .hint = ""});
+  std::istringstream in(read_bytes(file));
   std::vector<Json> records;
   std::size_t number = 0;
   const auto refuse = [&](const std::string& why, const std::string& hint = "") {
@@ -213,12 +202,6 @@ std::vector<Json> read_records(const std::filesystem::path& file) {
                          record["schema_version"].dump(), kSchemaVersion));
     records.push_back(std::move(record));
   }
-  if (in.bad())
-    fail(Exit::kIo, {.what = "cannot read",
-                     .file = file.string(),
-                     .where = "",
-                     .why = "read error",
-                     .hint = ""});
   if (records.empty()) {
     number = 1;
     refuse("the file is empty");

@@ -37,8 +37,8 @@ struct Run {
 Json to_record(const Result& result, const Run& run);
 
 // Appends whole lines to a file with one write and a sync each; a torn last line is cut off first.
-// The constructor creates the file and refuses one that does not hold records. "-" is stdout; ""
-// writes nothing. Throws Error 73/74/77.
+// The constructor checks that the file can be written and refuses one that does not hold records;
+// the first record creates it. "-" is stdout; "" writes nothing. Throws Error 73/74/77.
 class ResultWriter {
  public:
   ResultWriter(const std::filesystem::path& out, Run run);
@@ -54,7 +54,7 @@ class ResultWriter {
 };
 
 // Reads a .jsonl file of records. Throws Error{kBadData} with the line number for malformed JSON,
-// an unknown schema_version or an empty file.
+// an unknown schema_version or an empty file, and as read_bytes.
 std::vector<Json> read_records(const std::filesystem::path& file);
 
 }  // namespace ra::bench

@@ -109,6 +109,29 @@ int sync_error(const fs::path& folder) {
   return errno == EINVAL ? 0 : errno;
 }
 
+// Whether `path` still names the file that is open: its owner before us may have removed it between
+// our open and our lock.
+bool still_named(int fd, const fs::path& path) {
+  struct stat by_fd {
+  }, by_name{};
+  return ::fstat(fd, &by_fd) == 0 && ::lstat(path.c_str(), &by_name) == 0 &&
+         by_fd.st_ino == by_name.st_ino && by_fd.st_dev == by_name.st_dev;
+}
+
+// Two programs may append to one file: the lock is held until the descriptor is closed. On a file
+// system without locks it is up to the user.
+int open_locked(const fs::path& file) {
+  for (;;) {
+    Fd out{retried(FileOp::kOpen, [&] {
+      return ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    })};
+    if (out.fd < 0) fail_create(file, errno);
+    while (::flock(out.fd, LOCK_EX) != 0 && errno == EINTR) {
+    }
+    if (still_named(out.fd, file)) return std::exchange(out.fd, -1);
+  }
+}
+
 bool is_pid(std::string_view text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
 }
@@ -170,12 +193,7 @@ OutputLock::OutputLock(const fs::path& target) : path_(target.string() + ".lock"
                                  .why = fmt::format("process {} is writing it", pid),
                                  .hint = "wait for it to end"});
     }
-    // The previous owner may have removed the name between our open and our lock.
-    struct stat by_fd {
-    }, by_name{};
-    if (::fstat(lock.fd, &by_fd) != 0 || ::stat(path_.c_str(), &by_name) != 0 ||
-        by_fd.st_ino != by_name.st_ino || by_fd.st_dev != by_name.st_dev)
-      continue;
+    if (!still_named(lock.fd, path_)) continue;
     const std::string pid = fmt::format("{}\n", ::getpid());
     std::size_t done = 0;
     int error = ::ftruncate(lock.fd, 0) == 0 ? 0 : errno;
@@ -308,10 +326,7 @@ void write_file(const fs::path& target, std::string_view bytes, bool force) {
 
 void append_line(const fs::path& file, std::string_view line) {
   const bool is_new = !fs::exists(fs::symlink_status(file));
-  const Fd out{retried(FileOp::kOpen, [&] {
-    return ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
-  })};
-  if (out.fd < 0) fail_create(file, errno);
+  const Fd out{open_locked(file)};
   struct stat s {};
   if (::fstat(out.fd, &s) != 0) fail_create(file, errno);
   // Find the end of the last whole line.
@@ -324,7 +339,9 @@ void append_line(const fs::path& file, std::string_view line) {
                         static_cast<std::uint64_t>(end), false, done);
   if (error == 0 && retried(FileOp::kSync, [&] { return ::fsync(out.fd); }) != 0) error = errno;
   if (error != 0) {
-    (void)!::ftruncate(out.fd, end);  // best effort: readers cut a torn line themselves
+    // Best effort: readers cut a torn line themselves.
+    (void)!::ftruncate(out.fd, end);
+    if (is_new && s.st_size == 0) ::unlink(file.c_str());
     fail_write(file, fmt::format("byte {}", end), error, text.size());
   }
   if (const int failed = is_new ? sync_error(folder_of(file)) : 0; failed != 0)

@@ -77,7 +77,8 @@ class OutputFile {
 // Writes a small file by the same protocol.
 void write_file(const std::filesystem::path& target, std::string_view bytes, bool force);
 
-// Appends `line` + '\n' with one write and syncs; a torn last line is cut off first.
+// Appends `line` + '\n' with one write and syncs; a torn last line is cut off first. Writers of one
+// file wait for each other. A failure leaves the lines that were there, and no new file.
 void append_line(const std::filesystem::path& file, std::string_view line);
 
 // Creates one folder unless it is there, and makes it durable. Throws Error 73, 77.

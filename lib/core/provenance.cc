@@ -21,7 +21,8 @@ namespace {
 
 std::map<std::string, std::string, std::less<>>& libraries() {
   static std::map<std::string, std::string, std::less<>> libs{
-      {"fmt", std::to_string(FMT_VERSION)},
+      {"fmt",
+       fmt::format("{}.{}.{}", FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100)},
       {"nlohmann_json", RA_JSON_VERSION},
   };
   return libs;

@@ -15,8 +15,8 @@ std::string now_utc();            // 2026-01-31T12:00:00Z; SOURCE_DATE_EPOCH is 
 
 // The `provenance` object of result records, for this process as it is set up now.
 Json provenance();
-// Modules that use a library name its version here, in a static initialiser-free way: the apps call
-// it in main with what they link ("faiss", "1.7.3").
+// Adds a library and its version ("hdf5", "1.10.8") to `libs`. Modules that hide a library offer
+// note_libraries(), which the programs that link them call first in main.
 void note_library(std::string_view name, std::string_view version);
 // --build-info: provenance plus compiled levels, CUDA and page size, as one JSON object.
 Json build_info();

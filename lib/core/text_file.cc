@@ -16,7 +16,6 @@
 
 namespace ra {
 namespace fs = std::filesystem;
-namespace {
 
 std::string read_bytes(const fs::path& file) {
   struct Fd {
@@ -48,8 +47,6 @@ std::string read_bytes(const fs::path& file) {
   }
   return text;
 }
-
-}  // namespace
 
 std::string read_text_file(const fs::path& file, Utf8 utf8) {
   std::string text = read_bytes(file);

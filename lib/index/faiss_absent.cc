@@ -6,4 +6,6 @@ namespace ra::index {
 
 std::span<const IndexType> faiss_index_types() { return {}; }
 
+void note_faiss() {}
+
 }  // namespace ra::index

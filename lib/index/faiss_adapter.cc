@@ -9,6 +9,8 @@
 #include <faiss/IndexFlat.h>
 #include <faiss/IndexHNSW.h>
 #include <faiss/impl/AuxIndexStructures.h>
+#include <faiss/utils/utils.h>
+#include <fmt/format.h>
 #include <omp.h>
 
 #include <algorithm>
@@ -19,7 +21,9 @@
 
 #include "lib/core/error.h"
 #include "lib/core/matrix.h"
+#include "lib/core/provenance.h"
 #include "lib/index/build_clock.h"
+#include "lib/index/faiss_blas.h"
 #include "lib/index/graph.h"
 #include "lib/index/key_store.h"
 #include "lib/index/query_metric.h"
@@ -84,6 +88,7 @@ class IvfIndex final : public VectorIndex {
 
 IvfIndex::IvfIndex(const BuildInput& in, const ParamReader& params)
     : default_probes_(static_cast<int>(params.integers("probes").front())) {
+  keep_one_thread_pool();
   BuildClock clock;
   const std::size_t n = in.keys.rows, dim = in.keys.cols;
   // L2 k-means does not depend on the origin; at the mean its f32 norms cancel least.
@@ -376,6 +381,15 @@ std::span<const IndexType> faiss_index_types() {
                 .query_aware = false,
                 .build = build_hnsw}};
   return types;
+}
+
+void note_faiss() {
+  std::string options = faiss::get_compile_options();
+  while (options.ends_with(' ')) options.pop_back();
+  note_library("faiss", fmt::format("{}.{}.{}", FAISS_VERSION_MAJOR, FAISS_VERSION_MINOR,
+                                    FAISS_VERSION_PATCH));
+  note_library("faiss_options", options);
+  note_library("blas", blas_description());
 }
 
 }  // namespace ra::index

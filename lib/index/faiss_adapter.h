@@ -11,4 +11,7 @@ namespace ra::index {
 
 std::span<const IndexType> faiss_index_types();
 
+// Names FAISS, how it was compiled and its BLAS to core's provenance; nothing without FAISS.
+void note_faiss();
+
 }  // namespace ra::index

@@ -2,6 +2,8 @@
 #define EIGEN_DONT_PARALLELIZE  // threads belong to lib/core/parallel.h
 #include "lib/index/query_metric.h"
 
+#include <fmt/format.h>
+
 #include <Eigen/Dense>
 #include <algorithm>
 #include <cmath>
@@ -114,6 +116,10 @@ Metric parse_metric(const std::string& name) {
   if (name == "lift") return Metric::kLift;
   RA_CHECK(name == "query");
   return Metric::kQuery;
+}
+
+std::string eigen_version() {
+  return fmt::format("{}.{}.{}", EIGEN_WORLD_VERSION, EIGEN_MAJOR_VERSION, EIGEN_MINOR_VERSION);
 }
 
 Matrix<float> graph_vectors(Metric metric, const BuildInput& in) {

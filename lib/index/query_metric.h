@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "kernels/types.h"
@@ -40,6 +41,8 @@ Matrix<float> lift_to_sphere(MatView<const float> rows);
 
 enum class Metric { kRaw, kLift, kQuery };
 Metric parse_metric(const std::string& name);
+
+std::string eigen_version();
 
 // The vectors in which a graph is built: the keys themselves, lifted, or transformed and lifted.
 Matrix<float> graph_vectors(Metric metric, const BuildInput& in);

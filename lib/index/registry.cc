@@ -7,8 +7,10 @@
 #include <cmath>
 
 #include "lib/core/error.h"
+#include "lib/core/provenance.h"
 #include "lib/index/faiss_adapter.h"
 #include "lib/index/flat.h"
+#include "lib/index/query_metric.h"
 #include "lib/index/roar.h"
 
 namespace ra::index {
@@ -70,6 +72,11 @@ void check_finite(MatView<const float> rows, std::string_view what) {
 }
 
 }  // namespace
+
+void note_libraries() {
+  note_library("eigen", eigen_version());
+  note_faiss();
+}
 
 std::span<const IndexType> index_types() {
   static const std::vector<IndexType> types = make_types();

@@ -20,6 +20,9 @@ struct IndexType {
   std::unique_ptr<VectorIndex> (*build)(const BuildInput& in, const ParamReader& params);
 };
 
+// Names FAISS, the BLAS behind it and Eigen to core's provenance.
+void note_libraries();
+
 std::span<const IndexType> index_types();
 // Throws Error{kUsage} with the known names. Only types compiled in are known.
 const IndexType& find_index_type(std::string_view name);

@@ -117,7 +117,7 @@ std::span<const float> Decoder::prefill(std::span<const std::int32_t> ids,
     if (on_logits) last = head_in_blocks(pos, n, on_logits);
     if (on_progress && !on_progress(static_cast<std::int64_t>(done + n))) break;
   }
-  if (!on_logits) last = head(n - 1, 1);
+  if (!on_logits) last = head(position() - 1, n - 1, 1);
   return {last.row(last.rows - 1), last.cols};
 }
 
@@ -126,7 +126,7 @@ std::span<const float> Decoder::step(std::int32_t id, StepTimes* times) {
   Stopwatch whole;
   forward({&id, 1}, t);
   Stopwatch watch;
-  const MatView<const float> logits = head(0, 1);
+  const MatView<const float> logits = head(position() - 1, 0, 1);
   t.head_ms = watch.lap();
   t.other_ms = whole.lap() - (t.qkv_ms + t.attend_ms + t.proj_ms + t.ffn_ms + t.head_ms);
   if (times != nullptr) *times = t;
@@ -169,14 +169,15 @@ void Decoder::block(int layer, std::int64_t pos, const Rows& r, StepTimes& times
   times.ffn_ms += watch.lap();
 }
 
-// Logits [count, vocab] of rows first.. of the last pass.
-MatView<const float> Decoder::head(std::size_t first, std::size_t count) {
+// Logits [count, vocab] of rows first.. of the last pass; `pos` is the position of the first.
+MatView<const float> Decoder::head(std::int64_t pos, std::size_t first, std::size_t count) {
   const MatView<float> h = h_.view().row_range(first, count);
   const MatView<float> logits =
       first_rows(logits_, count, static_cast<std::size_t>(model_.config.vocab_size));
   backend_.rms_norm(x_.view().row_range(first, count), model_.weights.output_norm,
                     model_.config.norm_eps, h);
   backend_.matmul(h, {{model_.weights.output, {}, logits}});
+  check_finite(model_, "output.weight", pos, logits);
   return logits;
 }
 
@@ -184,8 +185,9 @@ MatView<const float> Decoder::head_in_blocks(std::int64_t pos, std::size_t count
                                              const OnLogits& on_logits) {
   MatView<const float> logits;
   for (std::size_t first = 0; first < count; first += kLogitRows) {
-    logits = head(first, std::min(kLogitRows, count - first));
-    on_logits(pos + static_cast<std::int64_t>(first), logits);
+    const std::int64_t at = pos + static_cast<std::int64_t>(first);
+    logits = head(at, first, std::min(kLogitRows, count - first));
+    on_logits(at, logits);
   }
   return logits;
 }

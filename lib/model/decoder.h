@@ -71,7 +71,7 @@ class Decoder {
   Rows rows(std::size_t n);
   void forward(std::span<const std::int32_t> ids, StepTimes& times);
   void block(int layer, std::int64_t pos, const Rows& r, StepTimes& times);
-  MatView<const float> head(std::size_t first, std::size_t count);
+  MatView<const float> head(std::int64_t pos, std::size_t first, std::size_t count);
   MatView<const float> head_in_blocks(std::int64_t pos, std::size_t count,
                                       const OnLogits& on_logits);
 

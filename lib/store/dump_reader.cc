@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <mutex>
 #include <utility>
 
@@ -125,15 +126,24 @@ class Reader final : public DumpReader {
     if (info_.dtype == DType::kF32) {
       const auto lock = hdf5_lock();
       vectors_->read(layer, kind, head, first, count, reinterpret_cast<std::byte*>(out.data()));
-      return out;
+    } else {
+      // HDF5 would convert bf16 at 166 ns per value; the raw words take about one.
+      AlignedBuffer<std::uint16_t> words(n);
+      {
+        const auto lock = hdf5_lock();
+        vectors_->read(layer, kind, head, first, count, reinterpret_cast<std::byte*>(words.data()));
+      }
+      widen(info_.dtype, words.data(), n, out.data());
     }
-    // HDF5 would convert bf16 at 166 ns per value; the raw words take about one.
-    AlignedBuffer<std::uint16_t> words(n);
-    {
-      const auto lock = hdf5_lock();
-      vectors_->read(layer, kind, head, first, count, reinterpret_cast<std::byte*>(words.data()));
-    }
-    widen(info_.dtype, words.data(), n, out.data());
+    for (std::size_t row = 0; row < out.rows(); ++row)
+      for (const float v : out.row_span(row))
+        if (!std::isfinite(v))
+          fail_bad_data({.what = "bad vector",
+                         .file = file_.string(),
+                         .where = fmt::format("{} head {} row {}", vector_path(info_, layer, kind),
+                                              head, first + static_cast<std::int64_t>(row)),
+                         .why = std::isnan(v) ? "holds NaN" : "holds infinity",
+                         .hint = "not written by ra-dump, which refuses them"});
     return out;
   }
 

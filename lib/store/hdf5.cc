@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/store/hdf5.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <bit>
 
 #include "lib/core/error.h"
+#include "lib/core/provenance.h"
 
 namespace ra::store {
 namespace {
@@ -57,6 +60,12 @@ herr_t Hid::reset() {
 }
 
 std::size_t bytes_of(DType type) { return type == DType::kF32 ? 4 : 2; }
+
+void note_libraries() {
+  unsigned major = 0, minor = 0, release = 0;
+  RA_CHECK(H5get_libversion(&major, &minor, &release) >= 0);
+  note_library("hdf5", fmt::format("{}.{}.{}", major, minor, release));
+}
 
 std::string_view name_of(DType type) {
   return type == DType::kF16 ? "f16" : type == DType::kBf16 ? "bf16" : "f32";

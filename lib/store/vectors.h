@@ -15,6 +15,9 @@
 
 namespace ra::store {
 
+// Names the HDF5 library in use to core's provenance.
+void note_libraries();
+
 enum class DType { kF16, kBf16, kF32 };
 
 // Everything about a dump except the vectors.
@@ -95,7 +98,8 @@ class DumpReader {
   virtual std::string sha256() const = 0;
   virtual bool has_layer(
       int layer) const = 0;  // else read_* throw Error{kBadData} naming the layer
-  // Positions [first, first + count) of one head, widened to f32.
+  // Positions [first, first + count) of one head, widened to f32. A value that is not finite is
+  // Error{kBadData}.
   virtual Matrix<float> read_k(int layer, int kv_head, std::int64_t first,
                                std::int64_t count) const = 0;
   virtual Matrix<float> read_v(int layer, int kv_head, std::int64_t first,

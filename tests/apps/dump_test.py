@@ -12,9 +12,10 @@ import h5py
 import numpy as np
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-PROGRAM = pathlib.Path(os.environ.get("RA_BUILD", ROOT / "build/release")).resolve() / "apps/dump/ra-dump"
-pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason=f"{PROGRAM} is not built")
+from program import ROOT, Program
+
+PROGRAM = Program("dump")
+pytestmark = PROGRAM.needed
 
 GOLDEN = ROOT / "tests/golden"
 TINY = GOLDEN / "gguf/llama-f32.gguf"
@@ -25,16 +26,11 @@ ENVIRONMENT = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}
 
 
 def run(*args, **options):
-    return subprocess.run([PROGRAM, "-t", "1", *map(str, args)], capture_output=True, text=True,
-                          env=ENVIRONMENT, timeout=300, **options)
+    return PROGRAM.run(*args, code=None, env=ENVIRONMENT, **options)
 
 
 def fails(code, *args, **options):
-    done = run(*args, **options)
-    assert done.returncode == code, (done.returncode, done.stderr)
-    last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("ra-dump: error: ") and last.count(": ") >= 5, last
-    return last
+    return PROGRAM.fails(code, *args, env=ENVIRONMENT, **options)
 
 
 def reference(name):
@@ -248,7 +244,7 @@ def test_folder_of_somebody_else(tmp_path, text):
     locked.mkdir(mode=0o755)
     copies = [folder / f"ra_{os.getpid()}_{n}" for n in ("m.gguf", "t.txt", "ra-dump")]
     try:
-        for source, copy in zip((TINY, text, PROGRAM), copies):
+        for source, copy in zip((TINY, text, PROGRAM.path), copies):
             copy.write_bytes(source.read_bytes())
             copy.chmod(0o755)
         done = subprocess.run([copies[2], "-m", copies[0], "-f", copies[1], "-o", locked / "d.h5"],
@@ -288,7 +284,7 @@ def test_full_disk(tmp_path, text):
 
 
 def test_closed_stdout_is_no_crash(tmp_path, text):
-    done = subprocess.run(f"'{PROGRAM}' -t 1 -m '{TINY}' -f '{text}' -o '{tmp_path}/d.h5' >&-", shell=True,
+    done = subprocess.run(f"'{PROGRAM.path}' -t 1 -m '{TINY}' -f '{text}' -o '{tmp_path}/d.h5' >&-", shell=True,
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert h5py.is_hdf5(tmp_path / "d.h5")
@@ -318,7 +314,7 @@ def uninterrupted(tmp_path_factory):
 
 
 def start(text, out, *more):
-    return subprocess.Popen([PROGRAM, "-t", "1", *map(str, LONG), "-f", text, "-o", out, *more],
+    return subprocess.Popen(PROGRAM.command(*LONG, "-f", text, "-o", out, *more),
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
 
 

@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """ra-recall on a small synthetic dump, its records against NumPy."""
 import json
-import os
 import pathlib
-import subprocess
 
 import h5py
 import numpy as np
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-PROGRAM = pathlib.Path(os.environ.get("RA_BUILD", ROOT / "build/release")) / "apps/recall/ra-recall"
-pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason=f"{PROGRAM} is not built")
+from program import Program
+
+PROGRAM = Program("recall", threads=2)
+pytestmark = PROGRAM.needed
 
 LAYERS, MODEL_LAYERS = (0, 2), 3
 HEADS, KV_HEADS, DIM, VALUE_DIM = 4, 2, 16, 12
@@ -87,10 +86,7 @@ def dump(toy, tmp_path_factory):
     return path
 
 
-def run(*arguments, code=0):
-    done = subprocess.run([PROGRAM, *map(str, arguments), "-t", "2"], capture_output=True, text=True, timeout=300)
-    assert done.returncode == code, f"exit {done.returncode}\n{done.stderr}\n{done.stdout[-2000:]}"
-    return done
+run, fails = PROGRAM.run, PROGRAM.fails
 
 
 def records(*arguments):
@@ -102,14 +98,6 @@ def records(*arguments):
         assert record["schema_version"] == 1 and record["tool"] == "ra-recall" and record["status"] == "ok"
         out.setdefault(record["kind"], []).append(record)
     return out
-
-
-def fails(code, *arguments, say=""):
-    done = run(*arguments, code=code)
-    assert done.stdout == ""
-    line = done.stderr.rstrip("\n")
-    assert "\n" not in line and line.startswith("ra-recall: error: "), done.stderr
-    assert say in line, line
 
 
 TESTS = {"prompt": np.arange(LAST + 1, PROMPT), "decode": np.arange(PROMPT, TOKENS)}
@@ -159,7 +147,7 @@ def test_everything_retrieved_is_full_attention(dump):
 
 
 def available(name):
-    return PROGRAM.exists() and f"| {name} " in subprocess.run([PROGRAM, "list"], capture_output=True, text=True).stdout
+    return f"| {name} " in run("list").stdout
 
 
 @pytest.mark.parametrize("spec,effort", [("roar:metric=query,ef=50/500", "ef"), ("ivf:lists=16,probes=1/16", "probes"),

@@ -20,6 +20,12 @@ TEST(Modes, AreDistinctAndTheirDefaultIndexesAreValid) {
   }
 }
 
+// A baseline that loses by its metric proves nothing about queries and keys.
+TEST(Modes, TheGraphBaselineIsLifted) {
+  const auto spec = parse_specs(find_mode("hnsw").index).front();
+  EXPECT_EQ(spec.params.at("metric"), "lift");
+}
+
 TEST(Modes, UnknownNamesAreRefusedWithTheKnownOnes) {
   EXPECT_EQ(find_mode("full").name, "full");
   try {

@@ -125,10 +125,16 @@ TEST_F(Results, CutsATornLineBeforeAppending) {
 }
 
 TEST_F(Results, NeverCutsAFileThatHoldsSomethingElse) {
-  std::ofstream(file_) << "dear diary, no newline here";
-  expect_error(Exit::kCannotCreate, "does not hold result records",
-               [&] { ResultWriter(file_, {.tool = "t"}); });
-  EXPECT_EQ(slurp(file_), "dear diary, no newline here");
+  for (const std::string text :
+       {"dear diary, no newline here", "{\"other\": \"json\"}", "{\"schema_version\" "}) {
+    std::ofstream(file_, std::ios::trunc) << text;
+    expect_error(Exit::kCannotCreate, "does not hold result records",
+                 [&] { ResultWriter(file_, {.tool = "t"}); });
+    EXPECT_EQ(slurp(file_), text);
+  }
+  std::ofstream(file_, std::ios::trunc) << "{\"schema_ver";  // torn in the very first record
+  ResultWriter(file_, {.tool = "t"}).write(sample());
+  EXPECT_EQ(read_records(file_).size(), 1u);
 }
 
 TEST_F(Results, AnUnusablePathFailsBeforeAnyRecord) {
@@ -139,6 +145,20 @@ TEST_F(Results, AnUnusablePathFailsBeforeAnyRecord) {
     fs::permissions(dir_, fs::perms::owner_read | fs::perms::owner_exec);
     expect_error(Exit::kPermission, "out.jsonl", [&] { ResultWriter(file_, {.tool = "t"}); });
     fs::permissions(dir_, fs::perms::owner_all);
+  }
+}
+
+TEST_F(Results, ARunWithoutRecordsLeavesNothing) {
+  { const ResultWriter writer(file_, {.tool = "t"}); }
+  EXPECT_FALSE(fs::exists(file_));
+}
+
+TEST_F(Results, ALinkIsRefusedBeforeTheRunNotAfterIt) {
+  for (const bool dangling : {true, false}) {
+    if (!dangling) std::ofstream(dir_ / "real.jsonl") << "";
+    fs::remove(file_);
+    fs::create_symlink(dir_ / "real.jsonl", file_);
+    expect_error(Exit::kCannotCreate, "link", [&] { ResultWriter(file_, {.tool = "t"}); });
   }
 }
 

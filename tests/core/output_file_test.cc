@@ -10,6 +10,10 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <map>
+#include <sstream>
+#include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/support/temp_folder.h"
@@ -201,6 +205,23 @@ TEST_F(OutputFileTest, AppendLineCutsATornLine) {
   set_file_fault_hook([&](FileOp op) { return FileFault{op == FileOp::kSync ? EIO : 0}; });
   EXPECT_EQ(exit_of([&] { append_line(out_, "three"); }), Exit::kIo);
   EXPECT_EQ(read_file(out_), "one\ntwo\n");
+  EXPECT_EQ(exit_of([&] { append_line(folder_ / "new", "one"); }), Exit::kIo);
+  EXPECT_FALSE(fs::exists(folder_ / "new"));
+}
+
+TEST_F(OutputFileTest, AppendersOfOneFileWaitForEachOther) {
+  constexpr int kWriters = 4, kLines = 50;
+  std::vector<std::jthread> writers;
+  for (int w = 0; w < kWriters; ++w)
+    writers.emplace_back([&, w] {
+      for (int i = 0; i < kLines; ++i) append_line(out_, std::string(1 + w, 'a'));
+    });
+  writers.clear();
+  std::map<std::string, int> lines;
+  std::istringstream text(read_file(out_));
+  for (std::string line; std::getline(text, line);) ++lines[line];
+  EXPECT_EQ(lines, (std::map<std::string, int>{
+                       {"a", kLines}, {"aa", kLines}, {"aaa", kLines}, {"aaaa", kLines}}));
 }
 
 TEST_F(OutputFileTest, FreeSpaceIsComparedWithTheNeed) {

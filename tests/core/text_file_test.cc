@@ -33,6 +33,8 @@ TEST(TextFileTest, ByteForByte) {
   EXPECT_EQ(read_text_file(folder / "t"), text);
   write_text(folder / "empty", "");
   EXPECT_EQ(read_text_file(folder / "empty"), "");
+  write_text(folder / "t", "a\xff");
+  EXPECT_EQ(read_bytes(folder / "t"), "a\xff");
 }
 
 TEST(TextFileTest, InvalidUtf8NamesTheOffset) {

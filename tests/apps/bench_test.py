@@ -1,0 +1,389 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ra-bench: its records against NumPy and against each other, its verdicts on made-up results."""
+import copy
+import hashlib
+import json
+import random
+
+import h5py
+import numpy as np
+import pytest
+
+from conftest import GENERATED, PROMPT
+from program import Program
+
+PROGRAM = Program("bench")
+pytestmark = PROGRAM.needed
+run, fails = PROGRAM.run, PROGRAM.fails
+
+LAYERS, HEADS, KV_HEADS, DIM = 2, 4, 2, 16  # of the tiny model
+SINK, WINDOW = 8, 32
+STATIC = ["--sink", SINK, "--window", WINDOW]
+MODES = ["full", "streaming", "knn", "ivf", "hnsw", "retrieval"]
+INDEX = {"full": None, "streaming": None, "knn": "flat", "ivf": "ivf", "hnsw": "hnsw:metric=lift",
+         "retrieval": "roar:metric=query"}
+
+PROVENANCE = {"git_commit", "git_dirty", "compiler", "cxx_flags", "build_type", "cpu", "cores", "isa", "isa_features",
+              "threads", "os", "memory_bytes", "cgroup_cpus", "governor", "load_1m", "libs", "gpu", "bandwidth_gb_s",
+              "ftz_daz"}
+DECODE_PARTS = ["qkv_ms", "search_ms", "gather_ms", "static_ms", "merge_ms", "proj_ms", "ffn_ms", "head_ms", "other_ms"]
+METRICS = {
+    "decode": {"decode_ms", "decode_tok_s", "prefill_ms", "prefill_tok_s", "build_ms", "index_bytes", "kv_bytes",
+               "peak_rss_bytes", "scanned_frac", "read_gb_s", *DECODE_PARTS, "search_busy_ms", "static_busy_ms",
+               "overlap_frac", "same_top1_frac", "kld_mean", "work_distances", "work_bytes", "work_hops",
+               "work_allocs"},
+    "attention": {"attention_ms", "search_ms", "static_ms", "merge_ms", "read_gb_s", "scanned_frac", "output_cosine",
+                  "output_rel_l2", "mass_all_frac", "work_distances", "work_bytes", "work_hops"},
+}
+CONFIG = {
+    "decode": {"architecture", "mode", "context", "n_decode", "repetitions", "kv_dtype", "k", "sink", "window", "index"},
+    "attention": {"mode", "context", "layer", "head", "k", "sink", "window", "index", "synthetic", "source_sha256"},
+}
+
+
+def build_info():
+    return json.loads(run("--build-info").stdout)
+
+
+def modes():
+    """Those of this build."""
+    with_faiss = "faiss" in build_info()["libs"]
+    return [m for m in MODES if with_faiss or m not in ("ivf", "hnsw")]
+
+
+def no_constant(name):
+    raise AssertionError(f"{name} is not JSON")
+
+
+def read(lines):
+    """Records that have every documented field."""
+    out = [json.loads(line, parse_constant=no_constant) for line in lines.splitlines()]
+    for r in out:
+        assert r["schema_version"] == 1 and r["tool"] == "ra-bench" and r["status"] == "ok" and r["status_detail"] is None
+        assert PROVENANCE <= set(r["provenance"]) and r["provenance"]["threads"] == 1
+        common = {"model_sha256", "input_sha256", "seed", "threads", "deterministic"}
+        assert common | CONFIG[r["kind"]] <= set(r["config"]) and METRICS[r["kind"]] <= set(r["metrics"])
+        assert r["provenance"]["bandwidth_gb_s"] > 0 and r["time_utc"].endswith("Z") and len(r["run_id"]) == 16
+        for name, repetitions in r["samples"].items():
+            values, p = np.concatenate(repetitions), r["percentiles"][name]
+            assert p["n"] == len(values) and p["max"] == values.max() and p["min"] == values.min()
+            for share in (5, 50, 95, 99):
+                assert p[f"p{share:02}"] == pytest.approx(np.percentile(values, share), abs=1e-12), name
+    assert len({r["run_id"] for r in out}) <= 1
+    return out
+
+
+def measure(*arguments):
+    return read(run(*arguments, "-o", "-").stdout)
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+# ---- decode ----------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def decoded(model, words, tmp_path_factory):
+    out = tmp_path_factory.mktemp("bench") / "decode.jsonl"
+    done = run("decode", "-m", model, "-f", words, "-c", "400,200", "-n", 6, "-r", 2, "-k", 20, *STATIC, "--pair", 7,
+               "--seed", 5, "--mode", ",".join(modes()), "-o", out)
+    return done, read(out.read_text())
+
+
+def test_decode_has_a_record_for_every_mode_and_length(decoded, model, words):
+    done, records = decoded
+    assert done.stderr == ""
+    assert [(r["config"]["context"], r["config"]["mode"]) for r in records] == [(c, m) for c in (200, 400) for m in modes()]
+    for r in records:
+        c, m = r["config"], r["metrics"]
+        assert (r["kind"], r["pair"], c["seed"], c["n_decode"], c["repetitions"]) == ("decode", 7, 5, 6, 2)
+        assert c["architecture"] == "llama" and c["kv_dtype"] == "bf16" and c["index"] == INDEX[c["mode"]]
+        assert c["model_sha256"] == sha256(model) and c["input_sha256"] == sha256(words)
+        assert np.shape(r["samples"]["decode_ms"]) == (2, 6)
+        assert m["decode_ms"] == r["percentiles"]["decode_ms"]["p50"] > 0
+        assert m["decode_tok_s"] == pytest.approx(1000 / m["decode_ms"])
+        assert m["kv_bytes"] == LAYERS * KV_HEADS * c["context"] * 2 * DIM * 2
+        assert sum(m[p] for p in DECODE_PARTS) == pytest.approx(m["decode_ms"], rel=0.02)
+        assert all(m[p] >= 0 for p in DECODE_PARTS[:-1])
+        sparse = c["mode"] != "full"
+        assert (c["sink"], c["window"]) == ((SINK, WINDOW) if sparse else (None, None))
+        assert c["k"] == (20 if c["index"] else None)
+
+
+def test_decode_counts_its_work(decoded):
+    for r in decoded[1]:
+        c, m = r["config"], r["metrics"]
+        keys = c["context"] - c["n_decode"] - SINK - WINDOW
+        everything = LAYERS * HEADS * keys
+        if c["mode"] == "full":
+            assert m["scanned_frac"] == 1 and m["same_top1_frac"] == 1 and abs(m["kld_mean"]) < 1e-9
+        elif c["mode"] == "streaming":
+            assert m["scanned_frac"] == 0 == m["work_distances"] == m["index_bytes"] and m["kld_mean"] > 1e-6
+        else:
+            assert m["scanned_frac"] == pytest.approx(m["work_distances"] / everything)
+            assert m["index_bytes"] >= LAYERS * KV_HEADS * keys * DIM * 4 or c["mode"] == "knn"
+            assert m["build_ms"] > 0 or c["mode"] == "knn"
+            if c["mode"] == "knn":
+                assert m["work_distances"] == everything
+        if c["mode"] in ("full", "streaming"):
+            assert m["search_ms"] == m["gather_ms"] == m["build_ms"] == 0
+
+
+def test_decode_prints_a_table_that_fits(decoded):
+    rows = [line for line in decoded[0].stdout.splitlines() if line.startswith("|")]
+    assert all(f"| {m} " in decoded[0].stdout for m in modes())
+    assert len(rows) == 2 + 2 * len(modes()) and max(map(len, rows)) <= 130
+
+
+def test_decode_with_everything_retrieved_is_full_attention(model, words):
+    # All 400 - 4 - 8 - 32 keys, in the reference arithmetic, from indexes that can find them all.
+    specs = ["--mode", "knn", *(["--mode", "ivf", "--index", "ivf:lists=3,probes=3"] if "ivf" in modes() else [])]
+    for r in measure("decode", "-m", model, "-f", words, "-c", 400, "-n", 4, "-r", 1, "-k", 356, *STATIC, *specs,
+                     "--compute", "f32", "--kv-dtype", "f32"):
+        assert abs(r["metrics"]["kld_mean"]) < 1e-8 and r["metrics"]["same_top1_frac"] == 1
+
+
+def test_decode_repeats_but_for_time(model, words, dump, tmp_path):
+    def counted(*source):
+        records = measure("decode", "-m", model, *source, "-c", 200, "-n", 3, "-r", 1, "-k", 10, *STATIC, "--mode",
+                          ",".join(modes()))
+        return [{name: v for name, v in r["metrics"].items() if name.startswith(("work_d", "work_h", "work_b", "kld"))}
+                for r in records]
+    ids = tmp_path / "ids"
+    with h5py.File(dump) as f:
+        ids.write_text("\n".join(map(str, f["tokens/ids"][:PROMPT])))
+    first = counted("-f", words)
+    assert first == counted("-f", words)
+    assert first == counted("--tokens-file", ids)  # the same tokens, spelled as numbers
+
+
+def test_index_specs_keep_the_defaults_of_their_mode(model, words):
+    def used(*arguments):
+        records = measure("decode", "-m", model, "-f", words, "-c", 200, "-n", 2, "-r", 1, "-k", 10, *STATIC, *arguments)
+        return [r["config"]["index"] for r in records]
+    assert used("--mode", "retrieval", "--index", "roar:ef=50") == ["roar:ef=50,metric=query"]
+    assert used("--mode", "retrieval", "--index", "flat") == ["flat"]
+    if "hnsw" not in modes():
+        pytest.skip("hnsw: not in this build")
+    assert used("--mode", "hnsw", "--index", "hnsw:m=8") == ["hnsw:m=8,metric=lift"]
+    assert used("--mode", "hnsw", "--index", "hnsw:metric=raw") == ["hnsw:metric=raw"]
+    assert used("--mode", "hnsw,retrieval", "--index", "hnsw:m=8;roar:metric=raw") == ["hnsw:m=8,metric=lift", "roar:metric=raw"]
+    assert used("--mode", "retrieval", "--index", "hnsw:m=8") == ["hnsw:m=8"]
+
+
+def test_help_says_what_each_mode_searches():
+    shown = " ".join(run("decode", "--help").stdout.split())
+    for mode, index in INDEX.items():
+        assert mode in shown and (index or "") in shown
+
+
+def test_formats_of_the_table(model, words):
+    common = ["decode", "-m", model, "-f", words, "-c", 64, "-n", 2, "-r", 1, "--mode", "full"]
+    assert run(*common, "--format", "none").stdout == ""
+    csv = run(*common, "--format", "csv").stdout.splitlines()
+    assert csv[0].startswith("context,mode,ms/token") and csv[1].startswith("64,full,")
+
+
+# ---- attention -------------------------------------------------------------------------------------
+
+QUERIES = 20
+
+
+def softmax(x):
+    e = np.exp(x - x.max())
+    return e / e.sum()
+
+
+@pytest.fixture(scope="module")
+def attended(dump):
+    return measure("attention", "-d", dump, "-c", "300,600", "--queries", QUERIES, "-r", 2, "-k", 10, *STATIC, "--mode",
+                   ",".join(modes()))
+
+
+def test_attention_has_a_record_for_every_mode_and_length(attended, dump):
+    assert [(r["config"]["context"], r["config"]["mode"]) for r in attended] == [(c, m) for c in (300, 600) for m in modes()]
+    for r in attended:
+        c, m = r["config"], r["metrics"]
+        assert r["kind"] == "attention" and c["layer"] == 1 and c["synthetic"] is False
+        assert c["source_sha256"] == c["input_sha256"] == sha256(dump) and c["index"] == INDEX[c["mode"]]
+        assert np.shape(r["samples"]["attention_ms"]) == (2, QUERIES)
+        assert m["attention_ms"] == r["percentiles"]["attention_ms"]["p50"] > 0
+        if c["mode"] == "full":
+            assert m["mass_all_frac"] == pytest.approx(1) and m["output_rel_l2"] < 1e-6 and m["output_cosine"] > 1 - 1e-6
+        if c["mode"] not in ("full", "streaming"):
+            assert m["scanned_frac"] == pytest.approx(m["work_distances"] / (HEADS * (c["context"] - SINK - WINDOW)))
+
+
+@pytest.mark.parametrize("mode,k", [("streaming", 0), ("knn", 10)])
+def test_attention_quality_is_numpys(attended, dump, mode, k):
+    with h5py.File(dump) as f:
+        g = f["layers/01"]
+        keys, values, queries, scale = g["k"][:].astype("f8"), g["v"][:].astype("f8"), g["q"][:].astype("f8"), g["q"].attrs["scale"]
+    for r in (r for r in attended if r["config"]["mode"] == mode):
+        context = r["config"]["context"]
+        first, last = SINK, context - WINDOW  # what is indexed
+        expected = {"mass_all_frac": [], "output_rel_l2": [], "output_cosine": []}
+        for p in range(context - QUERIES, context):
+            for h in range(HEADS):
+                kv = h * KV_HEADS // HEADS
+                scores = keys[kv, :p + 1] @ queries[h, p]
+                weights = softmax(scale * scores)
+                kept = np.r_[0:first, last:p + 1, first + np.argsort(-scores[first:last], kind="stable")[:k]]
+                full, part = weights @ values[kv, :p + 1], weights[kept] @ values[kv, kept] / weights[kept].sum()
+                expected["mass_all_frac"].append(weights[kept].sum())
+                expected["output_rel_l2"].append(np.linalg.norm(part - full) / np.linalg.norm(full))
+                expected["output_cosine"].append(part @ full / np.linalg.norm(part) / np.linalg.norm(full))
+        for name, of_queries in expected.items():
+            assert r["metrics"][name] == pytest.approx(np.mean(of_queries), rel=1e-4), (name, context)
+
+
+def test_attention_uses_the_whole_dump_by_default(dump):
+    record, = measure("attention", "-d", dump, "--mode", "full", "-r", 1, "--queries", 5)
+    assert record["config"]["context"] == PROMPT + GENERATED
+    table = run("attention", "-d", dump, "--mode", "full,streaming", "-r", 1, "--queries", 5).stdout
+    assert "| full " in table and "| streaming " in table
+
+
+# ---- compare ---------------------------------------------------------------------------------------
+
+def made_up(ms=10.0, seed=1, mode="full", pairs=1, samples=60, **metrics):
+    """Records as ra-bench writes them, with 1 % of noise."""
+    rng = random.Random(seed)
+    return [{
+        "schema_version": 1, "tool": "ra-bench", "tool_version": "0.1.0", "kind": "decode", "time_utc": "2026-01-31T12:00:00Z",
+        "run_id": f"{seed:016x}", "pair": pair if pairs > 1 else None, "status": "ok", "status_detail": None,
+        "provenance": {"cpu": "x", "isa": "avx2", "threads": 2}, "config": {"mode": mode, "context": 4096},
+        "metrics": {"decode_ms": ms, "work_distances": 1000, "kld_mean": 0.01, **metrics},
+        "samples": {"decode_ms": [[ms * rng.gauss(1, 0.01) for _ in range(samples)]]}, "percentiles": {},
+    } for pair in range(pairs)]
+
+
+def google(ms=10.0, seed=1, repetitions=20, **more):
+    rng = random.Random(seed)
+    runs = [{"name": "dot/64", "run_name": "dot/64", "run_type": "iteration", "repetition_index": i, "iterations": 1,
+             "real_time": ms * rng.gauss(1, 0.005), "cpu_time": 1.0, "time_unit": "ns", **more} for i in range(repetitions)]
+    mean = {**runs[0], "name": "dot/64_mean", "run_type": "aggregate", "real_time": 1e9}
+    return {"context": {"num_cpus": 2, "host_name": "h"}, "benchmarks": [*runs, mean]}
+
+
+@pytest.fixture
+def compare(tmp_path):
+    def call(base, new, *options, code):
+        for name, content in (("base", base), ("new", new)):
+            text = json.dumps(content) if isinstance(content, dict) else "".join(json.dumps(r) + "\n" for r in content)
+            (tmp_path / name).write_text(text)
+        return run("compare", tmp_path / "base", tmp_path / "new", *options, code=code)
+    return call
+
+
+@pytest.mark.parametrize("pairs", [1, 12])
+def test_compare_times(compare, pairs):
+    base = made_up(10, 1, pairs=pairs)
+    done = compare(base, made_up(10, 2, pairs=pairs), code=0)
+    assert "no regression" in done.stdout and ("not paired" in done.stderr) == (pairs == 1)
+    done = compare(base, made_up(11, 2, pairs=pairs), code=1)
+    assert "regression" in done.stdout and "decode full" in done.stdout
+    assert "improved" in compare(base, made_up(9, 2, pairs=pairs), code=0).stdout
+    compare(base, made_up(11, 2, pairs=pairs), "--threshold", "20%", code=0)
+    compare(base, made_up(11, 2, pairs=pairs), "--threshold", "0.2", code=0)
+
+
+def test_compare_counters_need_no_statistics(compare):
+    compare(made_up(), made_up(seed=2, work_distances=1001), code=1)
+    compare(made_up(), made_up(seed=2, work_distances=999), code=0)
+    compare(made_up(), made_up(seed=2, kld_mean=0.02), code=1)
+    assert "work_distances" not in compare(made_up(), made_up(seed=2), code=0).stdout
+    assert "work_distances" in compare(made_up(), made_up(seed=2), "-v", code=0).stdout
+
+
+def test_compare_is_inconclusive_rather_than_silent(compare):
+    assert "too few samples" in compare(made_up(samples=3), made_up(seed=2, samples=3), code=3).stdout
+    both, one = made_up() + made_up(mode="knn"), made_up(seed=2)
+    assert "only in base" in compare(both, one, code=3).stdout
+    assert "only in new" in compare(one, both, code=3).stdout
+    compare(both, one, "--allow-missing", code=0)
+    elsewhere = copy.deepcopy(one)
+    elsewhere[0]["provenance"]["cpu"] = "y"
+    assert "other machine: cpu" in compare(made_up(), elsewhere, code=3).stdout
+
+
+def test_compare_reads_google_benchmark(compare):
+    compare(google(), google(10, 2), code=0)
+    assert "dot/64" in compare(google(), google(12, 2), code=1).stdout
+    compare(google(work_bytes=64), google(10, 2, work_bytes=65), code=1)
+    compare(google(), google(10, 2, repetitions=3), code=3)
+    compare(google(), made_up(), code=3)  # nothing in common
+
+
+def test_compare_reads_what_decode_wrote(decoded, compare):
+    done = compare(decoded[1], decoded[1], "--format", "csv", code=3)  # one pair is too few
+    assert done.stdout.startswith("measurement,metric,base,new") and "regression" not in done.stdout
+
+
+def test_compare_quiet_and_formats(compare):
+    done = compare(made_up(), made_up(seed=2), "--format", "none", "-q", code=0)
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_compare_refuses_bad_files(tmp_path):
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    line = json.dumps(made_up()[0])
+    good.write_text(line + "\n")
+    for text, say in [("", "empty"), ("not json\n", "line 1"), (line + "\n" + line[:50], "line 2: the line is cut short"),
+                      (line.replace('"schema_version": 1', '"schema_version": 2'), "this program reads 1"), ("[1]", "no schema_version"),
+                      ('{"benchmarks": []}', "nothing measured"), ('{"benchmarks": [{"name": "x"}]}', "real_time"),
+                      ('{"benchmarks": [{"name": "x", "real_time": "1"}]}', "bad result file"),
+                      (line.replace('"ok"', '"failed"'), "no record with status ok"), (line.replace('"config"', '"c"'), "bad result file")]:
+        bad.write_text(text)
+        fails(65, "compare", bad, good, say=say)
+        fails(65, "compare", good, bad, say=say)
+    fails(66, "compare", good, tmp_path / "absent", say="absent")
+    fails(66, "compare", good, tmp_path, say="not a regular file")
+    fails(2, "compare", good)
+    fails(2, "compare", good, good, "--threshold", "some", say="--threshold")
+    fails(2, "compare", good, good, "--threshold", "-3%", say="--threshold")
+    fails(2, "compare", good, good, "--alpha", "1")
+
+
+# ---- usage -----------------------------------------------------------------------------------------
+
+def test_build_info_names_the_libraries():
+    info = build_info()
+    for name in ("fmt", "cli11", "nlohmann_json", "hdf5", "eigen", *(["faiss", "faiss_options", "blas"] if "faiss" in info["libs"] else [])):
+        assert info["libs"][name], name
+    for name in ("fmt", "cli11", "hdf5", "eigen"):
+        assert info["libs"][name].count(".") == 2, info["libs"]
+    assert run("--version").stdout.startswith("ra-bench ")
+
+
+def test_usage_errors(model, words, dump, tmp_path):
+    out = tmp_path / "out.jsonl"
+    run_decode = ["decode", "-m", model, "-f", words, "-c", 200, "-n", 4, *STATIC]
+    decode = [*run_decode, "-o", out]
+    attention = ["attention", "-d", dump, *STATIC, "-o", out]
+    for command in (decode, attention):
+        fails(2, *command, "--mode", "fast", say="retrieval")
+        fails(2, *command, "--index", "tree", say="known: flat")
+        fails(2, *command, "--index", "roar:bogus=1", say="known keys")
+        fails(2, *command, "--index", "roar:m=0", say="m")
+        fails(2, *command, "--index", "roar:ef=10/20", say="not a sweep")
+        fails(2, *command, "--mode", "full", "--index", "roar", say="no chosen mode uses 'roar'")
+        fails(2, *command, "--mode", "knn", "-k", 5000, say="5000 keys")
+        fails(2, *command, "--format", "xml")
+        fails(2, *command, "-k", 0)
+    # As many as there are is the whole; one more is an error.
+    keys = 200 - 4 - SINK - WINDOW
+    fails(2, *decode, "--mode", "knn", "-k", keys + 1, say=f"only {keys} lie between")
+    run(*run_decode, "--mode", "knn", "-k", keys, "-r", 1)
+    run(*run_decode, "--mode", "streaming", "-k", 5000, "-r", 1)  # retrieves nothing
+    for contexts in ("x", "0", "200,", "300-200", "100-200*1", "-5"):
+        fails(2, "decode", "-m", model, "-f", words, f"--contexts={contexts}", "-n", 4)
+    fails(2, "decode", "-m", model, "-f", words, "-c", 4, "-n", 4, say="leaves no prompt")
+    fails(2, "decode", "-m", model, "-c", 200, "--mode", "full", say="no text")
+    fails(2, "decode", "-m", model, "-f", words, "--tokens-file", words, "-c", 200)
+    fails(2, *attention, "--layers", 7, say="0..1")
+    fails(2, "frobnicate")
+    fails(2)
+    fails(78, "--config", tmp_path / "absent.toml", *decode)
+    assert not out.exists()
