@@ -27,7 +27,7 @@ with h5py.File('out/02-decode-peers/ids.h5') as f: print(*f['tokens/ids'][:], se
 rm -f "$out/decode.jsonl"
 for ((round = 1; round <= rounds; ++round)); do
   for flash in 0 1; do
-    "$python" $here/llama_cpp.py "$model" "$ids" 4096 32 "$threads" $flash "$out/decode.jsonl"
+    "$python" $here/llama_cpp_decode.py "$model" "$ids" 4096 32 "$threads" $flash "$out/decode.jsonl"
   done
   "$bin/bench/ra-bench" decode -m "$model" --tokens-file "$ids" -c 4096 -n 32 -r 1 -t "$threads" --mode full \
     --pair $round -o "$out/decode.jsonl"

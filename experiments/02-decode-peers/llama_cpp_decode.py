@@ -2,7 +2,7 @@
 """llama.cpp (PyPI llama-cpp-python) on the same GGUF, tokens and threads as ra-bench: prefill of
 `context - n` tokens, then n single-token steps. Appends one result record.
 
-usage: llama_cpp.py MODEL IDS CONTEXT N THREADS FLASH(0|1) OUT.jsonl
+usage: llama_cpp_decode.py MODEL IDS CONTEXT N THREADS FLASH(0|1) OUT.jsonl
 """
 import datetime
 import hashlib
