@@ -8,8 +8,9 @@
 The bytes depend on the options alone (SHAKE-128 of seed and tensor name), not on the machine or on
 library versions; only the standard library is used. Quantised tensors are random blocks whose
 scales are chosen so that a weight matrix keeps the variance of its input, which covers every bit
-pattern of a format better than rounding a smooth tensor would. The vocabulary is a working
-byte-level BPE: 256 byte tokens, merges learnt from a short text, control tokens, unused padding.
+pattern of a format better than rounding a smooth tensor would. The vocabulary works: 256 byte
+tokens, merges learnt from a short text, control tokens, unused padding, as byte-level BPE or in the
+way of SentencePiece, as the architecture has it.
 """
 import argparse
 import fnmatch
@@ -40,11 +41,14 @@ BLOCK_SCALES = {
 }
 
 # ---- architectures ------------------------------------------------------------------------------
-# What an architecture adds to the common block; `pre` is its default pre-tokenizer.
+# What an architecture adds to the common block; `pre` is its default pre-tokenizer, "default" means
+# a SentencePiece vocabulary.
 ARCHITECTURES = {
-    "llama": {"pre": "smollm", "qkv_bias": False, "qk_norm": False, "rope_base": 100000.0},
-    "qwen2": {"pre": "qwen2", "qkv_bias": True, "qk_norm": False, "rope_base": 1000000.0},
-    "qwen3": {"pre": "qwen2", "qkv_bias": False, "qk_norm": True, "rope_base": 1000000.0},
+    "llama": {"pre": "smollm", "rope_base": 100000.0, "adds": ()},
+    "qwen2": {"pre": "qwen2", "rope_base": 1000000.0, "adds": ("qkv_bias",)},
+    "qwen3": {"pre": "qwen2", "rope_base": 1000000.0, "adds": ("qk_norm",)},
+    "gemma3": {"pre": "default", "rope_base": 1000000.0, "adds": ("qk_norm", "post_norm")},
+    "phi3": {"pre": "default", "rope_base": 10000.0, "adds": ("fused_weights",)},
 }
 
 FIXTURES = {
@@ -65,6 +69,16 @@ FIXTURES = {
                       "--ffn", "32", "--vocab", "288", "--types",
                       "*=Q2_K,*attn_k*=Q5_K,*attn_v*=Q6_K,*attn_output*=Q3_K,*ffn_gate*=Q4_K,"
                       "*ffn_down*=Q5_1"],
+    "llama-window": ["--embd", "32", "--head-dim", "8", "--ffn", "48", "--vocab", "288", "--window",
+                     "4", "--types", "*=F16"],
+    "qwen3-f16": ["--arch", "qwen3", "--embd", "32", "--head-dim", "12", "--ffn", "48", "--vocab",
+                  "288", "--types", "*=F16"],
+    # A round of five layers with a window and one without.
+    "gemma3-f16": ["--arch", "gemma3", "--layers", "6", "--embd", "32", "--heads", "2",
+                   "--kv-heads", "1", "--ffn", "48", "--vocab", "320", "--window", "4", "--types",
+                   "*=F16"],
+    "phi3-f16": ["--arch", "phi3", "--embd", "32", "--head-dim", "8", "--ffn", "48", "--vocab",
+                 "320", "--untied", "--types", "*=F16"],
 }
 
 TEXT = ("the attention of one query sits on few keys and the rest of the keys hold almost nothing "
@@ -121,9 +135,9 @@ def byte_alphabet():
     return [chr(b) if b in keep else chr(next(spare)) for b in range(256)]
 
 
-def learn_merges(text, limit):
+def learn_merges(text, limit, space="\u0120"):
     """Plain BPE training: the most frequent pair first, ties by spelling."""
-    words = Counter(text.replace(" ", " \u0120").split(" "))
+    words = Counter(text.replace(" ", " " + space).split(" "))
     words = {tuple(w): n for w, n in words.items() if w}
     merges = []
     while len(merges) < limit:
@@ -165,6 +179,25 @@ def vocabulary(size, control_first):
     return tokens, types, [" ".join(m) for m in merges]
 
 
+def spm_vocabulary(size):
+    """(tokens, token types, scores); types: 1 normal, 2 unknown, 3 control, 4 user, 6 byte."""
+    space = "\u2581"
+    head = [("<pad>", 3), ("<eos>", 3), ("<bos>", 3), ("<unk>", 2), ("<start_of_turn>", 3),
+            ("\n\n", 4), ("  ", 4)] + [(f"<0x{b:02X}>", 6) for b in range(256)]
+    letters = sorted(set(TEXT.replace(" ", space)))
+    if size < len(head) + len(letters):
+        sys.exit(f"make_tiny_gguf: --vocab {size}: at least {len(head) + len(letters)} are needed")
+    # A piece made by two merges is one token, with the score of the first.
+    pieces = list(dict.fromkeys("".join(m) for m in learn_merges(TEXT, size, space)))
+    pieces = pieces[:size - len(head) - len(letters)]
+    normal = pieces + letters
+    unused = [f"[PAD{i}]" for i in range(len(head) + len(normal), size)]
+    tokens = [t for t, _ in head] + normal + unused
+    types = [k for _, k in head] + [1] * len(normal) + [5] * len(unused)
+    scores = [0.0] * len(head) + [-float(i) for i in range(len(normal) + len(unused))]
+    return tokens, types, scores
+
+
 # ---- file ---------------------------------------------------------------------------------------
 class U32(int):
     pass
@@ -186,6 +219,8 @@ def encode_value(value):
         return struct.pack("<I", 8) + encode_string(value)
     if isinstance(value[0], str):
         return struct.pack("<IIQ", 9, 8, len(value)) + b"".join(map(encode_string, value))
+    if isinstance(value[0], float):
+        return struct.pack(f"<IIQ{len(value)}f", 9, 6, len(value), *value)
     return struct.pack(f"<IIQ{len(value)}i", 9, 5, len(value), *value)
 
 
@@ -220,24 +255,35 @@ def model_tensors(o, arch):
 
         yield vector("attn_norm.weight", o.embd, 0.2, 1.0)
         # A gain above one spreads the attention logits, so that softmax is not nearly uniform.
-        yield matrix("attn_q", o.embd, q_dim, 1.5)
-        yield matrix("attn_k", o.embd, kv_dim, 1.5)
-        yield matrix("attn_v", o.embd, kv_dim)
-        if arch["qkv_bias"]:
+        if "fused_weights" in arch["adds"]:
+            yield matrix("attn_qkv", o.embd, q_dim + 2 * kv_dim, 1.5)
+        else:
+            yield matrix("attn_q", o.embd, q_dim, 1.5)
+            yield matrix("attn_k", o.embd, kv_dim, 1.5)
+            yield matrix("attn_v", o.embd, kv_dim)
+        if "qkv_bias" in arch["adds"]:
             yield vector("attn_q.bias", q_dim, 0.5, 0.0)
             yield vector("attn_k.bias", kv_dim, 0.5, 0.0)
             yield vector("attn_v.bias", kv_dim, 0.2, 0.0)
-        if arch["qk_norm"]:
+        if "qk_norm" in arch["adds"]:
             yield vector("attn_q_norm.weight", o.head_dim, 0.2, 1.0)
             yield vector("attn_k_norm.weight", o.head_dim, 0.2, 1.0)
         yield matrix("attn_output", q_dim, o.embd)
         yield vector("ffn_norm.weight", o.embd, 0.2, 1.0)
-        yield matrix("ffn_gate", o.embd, o.ffn)
-        yield matrix("ffn_up", o.embd, o.ffn)
+        if "fused_weights" in arch["adds"]:
+            yield matrix("ffn_up", o.embd, 2 * o.ffn)
+        else:
+            yield matrix("ffn_gate", o.embd, o.ffn)
+            yield matrix("ffn_up", o.embd, o.ffn)
         yield matrix("ffn_down", o.ffn, o.embd)
+        if "post_norm" in arch["adds"]:
+            yield vector("post_attention_norm.weight", o.embd, 0.2, 1.0)
+            yield vector("post_ffw_norm.weight", o.embd, 0.2, 1.0)
     yield "output_norm.weight", (o.embd,), 0.2, 1.0
     if o.untied:
         yield "output.weight", (o.embd, o.vocab), output_std, 0.0
+    if o.rope_freqs:
+        yield "rope_freqs.weight", (o.head_dim // 2,), 1.5, 4.0
 
 
 def pick_format(name, dims, rules):
@@ -258,10 +304,28 @@ def parse_rules(text):
     return rules
 
 
+def tokenizer_metadata(o, arch):
+    pre = o.pre or arch["pre"]
+    if pre == "default":
+        tokens, types, scores = spm_vocabulary(o.vocab)
+        meta = {"model": "llama", "pre": pre, "tokens": tokens, "scores": scores,
+                "token_type": types, "bos_token_id": U32(tokens.index("<bos>")),
+                "eos_token_id": U32(tokens.index("<eos>")),
+                "unknown_token_id": U32(tokens.index("<unk>")),
+                "padding_token_id": U32(tokens.index("<pad>")), "add_bos_token": True,
+                "add_space_prefix": o.arch != "gemma3"}
+    else:
+        tokens, types, merges = vocabulary(o.vocab, control_first=o.arch == "llama")
+        bos = tokens.index("<|endoftext|>")
+        meta = {"model": "gpt2", "pre": pre, "tokens": tokens, "token_type": types,
+                "merges": merges or ["t h"], "bos_token_id": U32(bos),
+                "eos_token_id": U32(tokens.index("<|im_end|>")), "padding_token_id": U32(bos),
+                "add_bos_token": False, "add_space_prefix": False}
+    return {f"tokenizer.ggml.{key}": value for key, value in meta.items()}
+
+
 def metadata_of(o, arch):
     a = o.arch
-    tokens, types, merges = vocabulary(o.vocab, control_first=a == "llama")
-    bos, eos = tokens.index("<|endoftext|>"), tokens.index("<|im_end|>")
     meta = {
         "general.architecture": a, "general.type": "model",
         "general.name": o.name or f"tiny random {a}", "general.license": "apache-2.0",
@@ -274,17 +338,11 @@ def metadata_of(o, arch):
     }
     if o.head_dim * o.heads != o.embd:
         meta[f"{a}.attention.key_length"] = meta[f"{a}.attention.value_length"] = U32(o.head_dim)
+    if o.window:
+        meta[f"{a}.attention.sliding_window"] = U32(o.window)
     if o.alignment != 32:
         meta["general.alignment"] = U32(o.alignment)
-    meta |= {
-        "tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": o.pre or arch["pre"],
-        "tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": types,
-        "tokenizer.ggml.merges": merges or ["t h"], "tokenizer.ggml.bos_token_id": U32(bos),
-        "tokenizer.ggml.eos_token_id": U32(eos), "tokenizer.ggml.padding_token_id": U32(bos),
-        "tokenizer.ggml.add_bos_token": False, "tokenizer.ggml.add_space_prefix": False,
-        "general.quantization_version": U32(2),
-    }
-    return meta
+    return meta | tokenizer_metadata(o, arch) | {"general.quantization_version": U32(2)}
 
 
 def build(o):
@@ -320,6 +378,9 @@ def parser():
     p.add_argument("--vocab", type=int, default=400)
     p.add_argument("--context", type=int, default=2048)
     p.add_argument("--rope-base", type=float)
+    p.add_argument("--rope-freqs", action="store_true",
+                   help="random rope_freqs.weight, as Llama 3 scales its frequencies")
+    p.add_argument("--window", type=int, help="attention.sliding_window")
     p.add_argument("--untied", action="store_true", help="separate output.weight")
     p.add_argument("--version", type=int, choices=(2, 3), default=3)
     p.add_argument("--alignment", type=int, default=32)

@@ -35,12 +35,15 @@ struct PartialArgs {
   Partial* out = nullptr;  // [group]
 };
 
-// Causal attention of `tokens` consecutive positions pos0..pos0+tokens-1 (row t of query head g
-// attends to keys 0..pos0+t). q and out: row (t, g) at data + t * stride + g * head_dim/value_dim.
+// Causal attention of `tokens` consecutive positions pos0..pos0+tokens-1: row t of query head g
+// attends to keys 0..pos0+t, or, with a sliding window, to the last `window` of them. q and out:
+// row (t, g) at data + t * stride + g * head_dim/value_dim. Keys that no row attends to are not
+// read.
 struct CausalArgs {
   const float* q = nullptr;
   std::size_t q_stride = 0;
   std::size_t tokens = 0, group = 0, pos0 = 0;
+  std::size_t window = 0;  // keys a row attends to, its own included; 0 = all before it
   KvRows kv;
   float scale = 1;
   float* out = nullptr;  // [tokens, group * value_dim], overwritten
@@ -49,6 +52,10 @@ struct CausalArgs {
                                  // softmax weights to bf16 (AMX)
   std::byte* scratch = nullptr;  // causal_scratch_bytes(), 64-byte aligned
 };
+// First key that position `pos` attends to.
+RA_ALWAYS_INLINE std::size_t first_key(std::size_t pos, std::size_t window) {
+  return window == 0 || pos < window ? 0 : pos + 1 - window;
+}
 std::size_t causal_scratch_bytes(std::size_t tokens, std::size_t group, std::size_t head_dim,
                                  std::size_t value_dim);
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The first half of a SwiGLU feed-forward block for many activation rows (prefill):
-// h = silu(x gate^T) * (x up^T) (Shazeer, arXiv 2002.05202). Both products stay in registers and
-// the result goes straight into the tiles that the next GEMM reads, so nothing f32 passes through
-// memory.
+// The first half of a gated feed-forward block for many activation rows (prefill):
+// h = a(x gate^T) * (x up^T) with the activation a (Shazeer, arXiv 2002.05202). Both products stay
+// in registers and the result goes straight into the tiles that the next GEMM reads, so nothing f32
+// passes through memory.
 #pragma once
 
 #include <cstddef>
 
+#include "kernels/activation.h"
 #include "kernels/level.h"
 #include "kernels/quant.h"
 
@@ -20,11 +21,12 @@ struct WeightRows {
 };
 
 // Columns first .. first + rows of h [tokens, out_cols], both factors `rows` weight rows of `cols`.
-// Products and sums as in gemm with packed activations (gemm.h), silu in f32, h rounded to bf16.
+// Products and sums as in gemm with packed activations (gemm.h), a in f32, h rounded to bf16.
 // The result does not depend on how callers split rows (at multiples of kGemmRows) or tokens (at
 // multiples of kGemmTokens). No threads.
 struct GatedArgs {
   WeightRows gate, up;
+  Activation activation = Activation::kSilu;
   std::size_t rows = 0, cols = 0, tokens = 0;
   const std::byte* packed = nullptr;  // gemm_pack of x [tokens, cols]
   std::byte* out = nullptr;  // packed h: gemm_packed_bytes(tokens, out_cols), 64-byte aligned

@@ -38,6 +38,7 @@ constexpr OpTable make_table() {
       .rms_norm = rms_norm<Vector>,
       .rope = rope<Vector>,
       .swiglu = swiglu<Vector>,
+      .geglu = geglu<Vector>,
       .score = score<Vector>,
       .topk = topk<Vector>,
       .attend_partial = attend_partial<Vector>,

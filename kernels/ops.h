@@ -35,9 +35,10 @@ struct OpTable {
   void (*rms_norm)(const RmsNormArgs& a) noexcept;                       // norm.h
   void (*rope)(const RopeArgs& a) noexcept;                              // rope.h
   void (*swiglu)(const float* up, float* gate, std::size_t n) noexcept;  // activation.h
-  void (*score)(const ScoreArgs& a) noexcept;                            // score.h
-  std::size_t (*topk)(const TopkArgs& a) noexcept;                       // topk.h
-  void (*attend_partial)(const PartialArgs&) noexcept;                   // attend.h
+  void (*geglu)(const float* up, float* gate, std::size_t n) noexcept;
+  void (*score)(const ScoreArgs& a) noexcept;           // score.h
+  std::size_t (*topk)(const TopkArgs& a) noexcept;      // topk.h
+  void (*attend_partial)(const PartialArgs&) noexcept;  // attend.h
   void (*attend_causal)(const CausalArgs&) noexcept;
   void (*gemm)(const GemmArgs&) noexcept;  // gemm.h
   // Null: gemm takes the f32 activations as they are.

@@ -298,6 +298,7 @@ int run_attention(const AttentionOptions& o, const cli::CommonOptions& common) {
   const std::vector<int> layers =
       o.layers.empty() ? info.layers
                        : parse_list(o.layers, static_cast<int>(info.n_layers), "--layers");
+  for (const int layer : layers) dump->check_layer(layer);
   const bool train = std::any_of(runs.begin(), runs.end(), [](const ModeRun& r) {
     return r.sparse.index && r.sparse.index->needs_queries;
   });

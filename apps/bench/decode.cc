@@ -87,8 +87,9 @@ std::size_t weight_bytes(const model::Weights& w) {
   const auto bytes = [](const model::Weight& t) { return t.rows * t.row_bytes; };
   std::size_t sum = bytes(w.output_norm) + bytes(w.output);
   for (const auto& l : w.layers)
-    for (const model::Weight* t : {&l.attn_norm, &l.wq, &l.wk, &l.wv, &l.bq, &l.bk, &l.bv, &l.wo,
-                                   &l.ffn_norm, &l.gate, &l.up, &l.down})
+    for (const model::Weight* t :
+         {&l.attn_norm, &l.wq, &l.wk, &l.wv, &l.bq, &l.bk, &l.bv, &l.wo, &l.q_norm, &l.k_norm,
+          &l.attn_post_norm, &l.ffn_norm, &l.gate, &l.up, &l.down, &l.ffn_post_norm})
       sum += bytes(*t);
   return sum;
 }
@@ -344,11 +345,11 @@ void check_plan(const DecodeOptions& o, const cli::CommonOptions& common, const 
   const std::uint64_t keys =
       u64(context) * u64(c.n_layers) * u64(c.n_kv_heads) * u64(c.head_dim) * sizeof(float);
   // Each index keeps its keys in f32 and, at most, 2 x 35 links of 4 bytes beside them.
-  const std::uint64_t links = u64(context) * u64(c.n_layers) * u64(c.n_kv_heads) * 280;
+  const std::uint64_t indexed =
+      u64(context) * u64(c.full_layers()) * u64(c.n_kv_heads) * (u64(c.head_dim) * 4 + 280);
   std::uint64_t indexes = 0;
   for (const ModeRun& run : runs)
-    if (run.sparse.index)
-      indexes += (keys + links) * (run.sparse.index->share_group ? 1 : u64(c.group()));
+    if (run.sparse.index) indexes += indexed * (run.sparse.index->share_group ? 1 : u64(c.group()));
   const std::vector<MemoryNeed> needs{
       {"weights", weight_bytes(in.model.weights)},
       {"KV cache", 2 * keys / (o.kv_dtype == "f32" ? 1 : 2)},

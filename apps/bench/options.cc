@@ -9,6 +9,7 @@
 
 #include "lib/core/error.h"
 #include "lib/core/params.h"
+#include "lib/model/arch/registry.h"
 
 namespace ra::bench_app {
 namespace {
@@ -75,7 +76,7 @@ void bind(CLI::App& app, SparseModeOptions& o) {
 }
 
 void bind(CLI::App& app, DecodeOptions& o) {
-  app.add_option("-m,--model", o.model, "GGUF model")->required();
+  app.add_option("-m,--model", o.model, "GGUF model: " + model::architecture_names())->required();
   auto* text =
       app.add_option("-f,--file", o.text, "UTF-8 text: context and the tokens decoded after it");
   app.add_option("--tokens-file", o.tokens_file, "One token id per line instead of -f")

@@ -3,6 +3,7 @@
 
 #include "lib/core/error.h"
 #include "lib/core/params.h"
+#include "lib/model/arch/registry.h"
 
 namespace ra::dump_app {
 
@@ -11,7 +12,7 @@ void bind(CLI::App& app, DumpOptions& o) {
     return CLI::IsMember(std::move(names));
   };
   const std::string input = "Input", what = "What is kept", how = "How it runs", output = "Output";
-  app.add_option("-m,--model", o.model, "GGUF model")
+  app.add_option("-m,--model", o.model, "GGUF model: " + model::architecture_names())
       ->required()
       ->envname("RA_MODEL")
       ->group(input);
@@ -59,10 +60,10 @@ void bind(CLI::App& app, DumpOptions& o) {
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str()
       ->group(how);
-  auto* scaling =
-      app.add_option("--rope-scaling", o.rope_scaling, "Override the model: none, linear or yarn")
-          ->check(one_of({"none", "linear", "yarn"}))
-          ->group(how);
+  auto* scaling = app.add_option("--rope-scaling", o.rope_scaling,
+                                 "Override the model and its context length: none, linear or yarn")
+                      ->check(one_of({"none", "linear", "yarn"}))
+                      ->group(how);
   app.add_option("--rope-scale", o.rope_scale, "Factor of --rope-scaling")
       ->needs(scaling)
       ->check(CLI::PositiveNumber)

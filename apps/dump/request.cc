@@ -145,6 +145,12 @@ store::DumpInfo describe(const DumpOptions& o, const cli::CommonOptions& common,
   info.n_tokens = info.n_prefill + o.generate;
   info.scale = static_cast<double>(c.attention_scale);
   info.layers = parse_list(o.layers, c.n_layers, "--layers");
+  for (const int layer : info.layers) {
+    if (c.window(layer) == 0) continue;
+    store::LayerAttributes& a = info.layer_attributes[layer];
+    a.sliding_window = c.window(layer);
+    if (c.has_own_rope(layer)) a.rope_base = c.window_rope_base;
+  }
   info.ids = r.prompt;
   info.q_pos = query_positions(o.queries, info.n_prefill, info.n_tokens);
   for (const std::int64_t pos : info.q_pos) info.phase.push_back(pos < info.n_prefill ? 0 : 1);

@@ -4,6 +4,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
+#include <vector>
 
 #include "apps/recall/options.h"
 #include "lib/bench/table.h"
@@ -81,6 +83,11 @@ void print_dump(const Options& o) {
   t.add({"tokens", fmt::format("{} ({} prompt, {} generated)", d.n_tokens, d.n_prefill,
                                d.n_tokens - d.n_prefill)});
   t.add({"layers", fmt::format("{} of {}", ranges(d.layers), d.n_layers)});
+  std::map<std::int64_t, std::vector<int>> windows;
+  for (const auto& [layer, attributes] : d.layer_attributes)
+    if (attributes.sliding_window > 0) windows[attributes.sliding_window].push_back(layer);
+  for (const auto& [window, layers] : windows)
+    t.add({fmt::format("window of {} keys", window), fmt::format("layers {}", ranges(layers))});
   t.add({"heads", fmt::format("{} query, {} KV, dimension {} (values {})", d.n_heads, d.n_kv_heads,
                               d.head_dim, d.value_dim)});
   t.add({"queries",

@@ -103,7 +103,9 @@ void choose_training(const DumpInfo& info, const Options& o, Selection& s) {
   for (std::size_t i = 0; i < cap; ++i) s.train_rows.push_back(stored[(2 * i + 1) * m / (2 * cap)]);
 }
 
-void choose_groups(const DumpInfo& info, const std::string& file, const Options& o, Selection& s) {
+void choose_groups(const store::DumpReader& dump, const std::string& file, const Options& o,
+                   Selection& s) {
+  const DumpInfo& info = dump.info();
   std::vector<int> layers = info.layers;
   if (!o.layers.empty()) layers = parse_list(o.layers, static_cast<int>(info.n_layers), "--layers");
   for (const int layer : layers)
@@ -113,6 +115,7 @@ void choose_groups(const DumpInfo& info, const std::string& file, const Options&
                      .where = fmt::format("layer {}", layer),
                      .why = fmt::format("the dump holds layers {}", fmt::join(info.layers, ",")),
                      .hint = "dump it, or choose with --layers"});
+  for (const int layer : layers) dump.check_layer(layer);
   const auto heads = parse_list(o.heads, static_cast<int>(info.n_heads), "--heads");
   const auto kv_heads = parse_list(o.kv_heads, static_cast<int>(info.n_kv_heads), "--kv-heads");
   for (const int layer : layers)
@@ -159,7 +162,7 @@ Selection select(const store::DumpReader& dump, const Options& o) {
   const std::string file = dump.path().string();
   Selection s;
   choose_keys(info, file, o, s);
-  choose_groups(info, file, o, s);
+  choose_groups(dump, file, o, s);
   choose_tests(info, file, o, s);
   choose_training(info, o, s);
   return s;

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes NAME.ref for a real GGUF model and the first tokens of a text: the token ids, the NLL of
 each next token and post-RoPE Q, K, V at a few positions (all layers, all heads), as `transformers`
-computes them in f32. Needs torch, transformers, gguf and llama-cpp-python (its tokenizer) from PyPI
-and about 6 GB of memory for a model of half a billion weights.
+computes them in f32. Needs torch, transformers, gguf and, as tokenizers, llama-cpp-python (byte-level
+BPE) or sentencepiece from PyPI, and about 6 GB of memory for a model of half a billion weights.
 
     make_reference.py MODEL.gguf -f TEXT [TEXT...] -o tests/golden/parity/NAME.ref
 
@@ -13,12 +13,15 @@ import argparse
 import html.parser
 import pathlib
 import re
+import sys
 
-import llama_cpp
+import gguf
 import numpy as np
 import torch
 
 import reference
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests/golden/tokenizer"))
 
 
 class Text(html.parser.HTMLParser):
@@ -48,6 +51,19 @@ def read_text(path):
     return Text(source).text() if path.endswith((".html", ".htm")) else source
 
 
+def tokenize(path, text):
+    fields = gguf.GGUFReader(path).fields
+    key = lambda name: fields["tokenizer.ggml." + name].contents()
+    if key("model") == "llama":
+        from make_fixture import SentencePiece
+        model = SentencePiece(key("tokens"), key("token_type"), key("scores"),
+                              key("unknown_token_id"), key("add_space_prefix"))
+        return [key("bos_token_id")] * key("add_bos_token") + model.encode(text).ids
+    import llama_cpp
+    model = llama_cpp.Llama(path, vocab_only=True, verbose=False)
+    return model.tokenize(text.encode(), add_bos=False, special=False)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("model")
@@ -59,8 +75,7 @@ def main():
     o = p.parse_args()
 
     text = "\n\n".join(map(read_text, o.text))
-    tokenizer = llama_cpp.Llama(o.model, vocab_only=True, verbose=False)
-    ids = np.array(tokenizer.tokenize(text.encode(), add_bos=False, special=False), np.int32)
+    ids = np.array(tokenize(o.model, text), np.int32)
     if len(ids) < o.tokens:
         p.error(f"the text has only {len(ids)} tokens")
     ids = ids[:o.tokens]

@@ -82,7 +82,7 @@ class CausalTile {
   void run() {
     pack_queries();
     const std::size_t keys = a_.pos0 + first_ + rows_ / a_.group;
-    for (std::size_t key = 0; key < keys; key += kKeyBlock) {
+    for (std::size_t key = first_key_of(0); key < keys; key += kKeyBlock) {
       const std::size_t n = smaller(kKeyBlock, keys - key);
       const KeyBlock k = key_block(key, n);
       pack_values(key, n);
@@ -98,6 +98,7 @@ class CausalTile {
   };
 
   std::size_t last_key(std::size_t row) const { return a_.pos0 + first_ + row / a_.group; }
+  std::size_t first_key_of(std::size_t row) const { return first_key(last_key(row), a_.window); }
 
   // Q^T as B tiles [d / 32][16 pairs][16 rows], scaled so that 2^s is the weight. Lanes past the
   // last row repeat it.
@@ -124,7 +125,7 @@ class CausalTile {
       limit_[r] = static_cast<float>(last_key(smaller(r, rows_ - 1)));  // exact below 2^24
     attend_tiles::fill(out_, padded * dv_, 0.0f);
     attend_tiles::fill(sum_, padded, 0.0f);
-    attend_tiles::fill(max_, padded, -std::numeric_limits<float>::infinity());
+    attend_tiles::fill(max_, padded, attend_tiles::kNoMaximum);
   }
 
   // K rows for A tiles: in place if they are bf16 and fill their tiles, else a padded bf16 copy.
@@ -163,14 +164,17 @@ class CausalTile {
   // while the vector units take exponentials: the two share no operands, and the loop body of a
   // chunk fits the reorder window.
   void attend_block(std::size_t row, std::size_t key, std::size_t n, const KeyBlock& k) {
-    const std::size_t last = last_key(smaller(row + kCols, rows_) - 1);
-    if (key > last) return;
+    const std::size_t last_row = smaller(row + kCols, rows_) - 1, last = last_key(last_row);
+    const std::size_t first = first_key_of(row), all_see = first_key_of(last_row);
+    if (key > last || key + n <= first) return;
     const std::size_t chunks = round_up(smaller(n, last - key + 1), kChunk) / kChunk;
-    std::size_t weighed = 0;  // chunks whose values are in `out`
-    scores(row, 0, k);
-    for (std::size_t c = 0; c < chunks; ++c) {
+    const std::size_t begin = first > key ? (first - key) / kChunk : 0;
+    std::size_t weighed = begin;  // chunks whose values are in `out`
+    scores(row, begin, k);
+    for (std::size_t c = begin; c < chunks; ++c) {
       if (c + 1 < chunks) scores(row, c + 1, k);
-      if (key + kChunk * (c + 1) > last_key(row) + 1) mask(row, key, c);
+      if (key + kChunk * (c + 1) > last_key(row) + 1) mask_after(row, key, c);
+      if (key + kChunk * c < all_see) mask_before(row, key, c);
       const Maxima max = chunk_maxima(c);
       if (exceeds_reference(row, max)) {  // what waits was weighed with the old reference
         weigh_values(row, weighed, c);
@@ -210,7 +214,7 @@ class CausalTile {
   }
 
   // Keys after a lane's own position get no weight.
-  void mask(std::size_t row, std::size_t key, std::size_t chunk) {
+  void mask_after(std::size_t row, std::size_t key, std::size_t chunk) {
     const __m512 none = _mm512_set1_ps(-std::numeric_limits<float>::infinity());
     for (std::size_t lane = 0; lane < kCols; lane += 16) {
       float* s = chunk_scores(chunk) + lane / 16 * kLaneScores;
@@ -219,6 +223,21 @@ class CausalTile {
         const __m512 position = _mm512_set1_ps(static_cast<float>(key + kChunk * chunk + i));
         const __mmask16 ok = _mm512_cmp_ps_mask(position, limit, _CMP_LE_OQ);
         _mm512_store_ps(s + 16 * i, _mm512_mask_mov_ps(none, ok, _mm512_load_ps(s + 16 * i)));
+      }
+    }
+  }
+
+  // Nor do keys before its window.
+  void mask_before(std::size_t row, std::size_t key, std::size_t chunk) {
+    const __m512 none = _mm512_set1_ps(-std::numeric_limits<float>::infinity());
+    for (std::size_t lane = 0; lane < kCols; lane += 16) {
+      float* s = chunk_scores(chunk) + lane / 16 * kLaneScores;
+      const __m512 limit = _mm512_load_ps(limit_ + row + lane);
+      for (std::size_t i = 0; i < kChunk; ++i) {
+        const std::size_t position = key + kChunk * chunk + i;
+        const __m512 end = _mm512_set1_ps(static_cast<float>(position + a_.window));
+        const __mmask16 out = _mm512_cmp_ps_mask(end, limit, _CMP_LE_OQ);
+        _mm512_store_ps(s + 16 * i, _mm512_mask_mov_ps(_mm512_load_ps(s + 16 * i), out, none));
       }
     }
   }

@@ -18,6 +18,9 @@ inline constexpr std::size_t kKeyBlock = 256;
 // it, and 1024 rows of q and out (d = 64: 0.4 MB) still fit the second-level cache.
 inline constexpr std::size_t kRows = 1024;
 inline constexpr std::size_t kMaxLanes = 32;  // rows are padded to the widest register tile
+// Running maximum of a row that has met no key. Not -inf: a block may lie wholly before a row's
+// window, and exp(-inf - -inf) would be NaN.
+inline constexpr float kNoMaximum = -3.402823466e38f;
 
 // Not from <algorithm>: a template instantiated in a source built for AVX-512 may be the copy that
 // the linker keeps for the whole program.

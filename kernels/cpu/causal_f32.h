@@ -31,7 +31,7 @@ class CausalTile {
   void run() {
     pack_queries();
     const std::size_t keys = a_.pos0 + first_ + rows_ / a_.group;
-    for (std::size_t key = 0; key < keys; key += attend_tiles::kKeyBlock) {
+    for (std::size_t key = first_key_of(0); key < keys; key += attend_tiles::kKeyBlock) {
       const std::size_t n = attend_tiles::smaller(attend_tiles::kKeyBlock, keys - key);
       const float* k = widen_block(a_.kv.k, key, n, a_.kv.head_dim, k_);
       const float* v = widen_block(a_.kv.v, key, n, a_.kv.value_dim, v_);
@@ -42,6 +42,7 @@ class CausalTile {
 
  private:
   std::size_t last_key(std::size_t row) const { return a_.pos0 + first_ + row / a_.group; }
+  std::size_t first_key_of(std::size_t row) const { return first_key(last_key(row), a_.window); }
 
   // Lanes past the last row repeat it, so they hold ordinary numbers.
   void pack_queries() {
@@ -56,7 +57,7 @@ class CausalTile {
     }
     attend_tiles::fill(out_, padded * a_.kv.value_dim, 0.0f);
     attend_tiles::fill(sum_, padded, 0.0f);
-    attend_tiles::fill(max_, padded, -std::numeric_limits<float>::infinity());
+    attend_tiles::fill(max_, padded, attend_tiles::kNoMaximum);
   }
 
   // Rows first..first+n of K or V as f32.
@@ -73,18 +74,21 @@ class CausalTile {
   void attend_block(std::size_t row, std::size_t key, std::size_t n, const float* k,
                     const float* v) {
     const std::size_t d = a_.kv.head_dim, dv = a_.kv.value_dim;
-    const std::size_t last = last_key(attend_tiles::smaller(row + kCols, rows_) - 1);
-    if (key > last) return;
+    const std::size_t last_row = attend_tiles::smaller(row + kCols, rows_) - 1;
+    const std::size_t last = last_key(last_row);
+    if (key > last || key + n <= first_key_of(row)) return;
     n = attend_tiles::smaller(n, last - key + 1);
     attend_tiles::fill(s_, n * kCols, 0.0f);
     tile_product<S>(k, d, 1, q_ + row * d, kCols, d, s_, kCols, n);
-    if (key + n - 1 > last_key(row)) mask(row, key, n);
+    if (key + n - 1 > last_key(row)) mask_after(row, key, n);
+    if (key < first_key_of(last_row)) mask_before(row, key, n);
     float* out = out_ + row * dv;
     softmax(row, n, out);
     tile_product<S>(v, 1, dv, s_, kCols, n, out, kCols, dv);
   }
 
-  void mask(std::size_t row, std::size_t key, std::size_t n) {
+  // Keys after a row's own position get no weight.
+  void mask_after(std::size_t row, std::size_t key, std::size_t n) {
     const V none = S::set1(-std::numeric_limits<float>::infinity());
     for (std::size_t i = 0; i < n; ++i)
       for (std::size_t c = 0; c < kCols; c += S::kLanes) {
@@ -92,6 +96,18 @@ class CausalTile {
         S::store(s, S::select_le(S::set1(static_cast<float>(key + i)), S::load(limit_ + row + c),
                                  S::load(s), none));
       }
+  }
+
+  // Nor do keys before its window.
+  void mask_before(std::size_t row, std::size_t key, std::size_t n) {
+    const V none = S::set1(-std::numeric_limits<float>::infinity());
+    for (std::size_t i = 0; i < n; ++i) {
+      const V shifted = S::set1(static_cast<float>(key + i + a_.window));
+      for (std::size_t c = 0; c < kCols; c += S::kLanes) {
+        float* s = s_ + i * kCols + c;
+        S::store(s, S::select_le(shifted, S::load(limit_ + row + c), none, S::load(s)));
+      }
+    }
   }
 
   // s = exp(s - running maximum); moves the running maximum, the sum and out along.

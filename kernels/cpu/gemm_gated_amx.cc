@@ -3,10 +3,10 @@
 
 #include <cstddef>
 
+#include "kernels/cpu/activation_lanes_avx512.h"
 #include "kernels/cpu/amx_tiles.h"
 #include "kernels/cpu/amx_weights.h"
 #include "kernels/cpu/gemm_panel.h"
-#include "kernels/cpu/silu_avx512.h"
 #include "kernels/gemm.h"
 #include "kernels/gemm_gated.h"
 
@@ -76,7 +76,12 @@ class GatedAmx {
       _tile_stored(2, to + 2 * tile, stride);
       _tile_stored(3, to + 3 * tile, stride);
     }
-    if (c + cols == a_.cols) write_gated(t, (a_.first + r + i) / 32);
+    if (c + cols != a_.cols) return;
+    const std::size_t step = (a_.first + r + i) / 32;
+    if (a_.activation == Activation::kSilu)
+      write_gated<Activation::kSilu>(t, step);
+    else
+      write_gated<Activation::kGelu>(t, step);
   }
 
   // Tiles 0, 1: gate of tokens t .. t + 32; 2, 3: up.
@@ -98,12 +103,14 @@ class GatedAmx {
   }
 
   // sums_ [gate, up][32 tokens][32 rows] to tile column `step` of h.
+  template <Activation A>
   void write_gated(std::size_t t, std::size_t step) {
     constexpr std::size_t kUp = kGemmTokens * kGemmRows;
     for (std::size_t i = 0; i < kGemmTokens; ++i) {
       const float* g = sums_ + i * kGemmRows;
-      const __m512 lo = _mm512_mul_ps(silu(_mm512_load_ps(g)), _mm512_load_ps(g + kUp));
-      const __m512 hi = _mm512_mul_ps(silu(_mm512_load_ps(g + 16)), _mm512_load_ps(g + kUp + 16));
+      const __m512 lo = _mm512_mul_ps(activate<A>(_mm512_load_ps(g)), _mm512_load_ps(g + kUp));
+      const __m512 hi =
+          _mm512_mul_ps(activate<A>(_mm512_load_ps(g + 16)), _mm512_load_ps(g + kUp + 16));
       std::byte* to = a_.out + ((t + i) / 16 * out_steps_ + step) * kTileBytes + i % 16 * 64;
       _mm512_store_ps(reinterpret_cast<float*>(to), pack_bf16(lo, hi));
     }

@@ -42,7 +42,9 @@ std::size_t row_bytes(const kernels::KvRows& rows) {
 }  // namespace
 
 AttentionShape shape_of(const model::Config& c) {
-  return {c.n_layers, c.n_heads, c.n_kv_heads, c.head_dim, c.value_dim};
+  AttentionShape shape{c.n_layers, c.n_heads, c.n_kv_heads, c.head_dim, c.value_dim, {}};
+  for (int layer = 0; layer < c.n_layers; ++layer) shape.windowed.push_back(c.window(layer) > 0);
+  return shape;
 }
 
 SparseAttention::SparseAttention(const AttentionShape& shape, const SparseOptions& options)
@@ -54,6 +56,9 @@ SparseAttention::SparseAttention(const AttentionShape& shape, const SparseOption
       found_parts_(size(shape.heads)),
       hits_(size(shape.heads)),
       positions_(size(shape.heads)) {
+  int ordinal = 0;
+  for (int layer = 0; layer < shape.layers; ++layer)
+    ordinals_.push_back(shape.has_index(layer) ? ordinal++ : -1);
   // An index without an effort (the exact scan) reads each key once for the whole group, so its
   // group is never split; other searches are independent per row and fill the threads.
   const bool shared_scan = options.index && options.index->type->effort_key.empty();
@@ -63,12 +68,15 @@ SparseAttention::SparseAttention(const AttentionShape& shape, const SparseOption
 
 int SparseAttention::index_count() const {
   if (!options_.index) return 0;
-  return shape_.layers * (options_.index->share_group ? shape_.kv_heads : shape_.heads);
+  const auto layers = std::ranges::count_if(ordinals_, [](int ordinal) { return ordinal >= 0; });
+  return static_cast<int>(layers) * (options_.index->share_group ? shape_.kv_heads : shape_.heads);
 }
 
 std::size_t SparseAttention::index_slot(int layer, int kv_head, int row) const {
-  if (options_.index->share_group) return size(layer * shape_.kv_heads + kv_head);
-  return size(layer * shape_.heads + kv_head * shape_.group() + row);
+  const int ordinal = ordinals_[size(layer)];
+  RA_CHECK(ordinal >= 0);
+  if (options_.index->share_group) return size(ordinal * shape_.kv_heads + kv_head);
+  return size(ordinal * shape_.heads + kv_head * shape_.group() + row);
 }
 
 void SparseAttention::build(const model::KvCache& cache, const QueriesOf& queries,
@@ -83,6 +91,7 @@ void SparseAttention::build(const model::KvCache& cache, const QueriesOf& querie
   const int per_kv_head = options_.index->share_group ? 1 : shape_.group();
   const int queries_per_index = shape_.group() / per_kv_head;
   for (int layer = 0; layer < shape_.layers; ++layer) {
+    if (!shape_.has_index(layer)) continue;
     for (int kv = 0; kv < shape_.kv_heads; ++kv) {
       const Matrix<float> keys = widen_keys(cache.rows(layer, kv), begin_, end_);
       for (int i = 0; i < per_kv_head; ++i) {
@@ -117,7 +126,7 @@ void SparseAttention::build(const model::KvCache& cache, const QueriesOf& querie
 }
 
 model::AttendStats SparseAttention::attend(const model::AttendInput& in, MatView<float> out) {
-  return in.q.rows > 1 ? exact_.attend(in, out) : decode(in, out);
+  return in.q.rows > 1 || in.window > 0 ? exact_.attend(in, out) : decode(in, out);
 }
 
 void SparseAttention::attend_static(const model::AttendInput& in, int kv_head, TaskLog& log) {

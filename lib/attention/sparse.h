@@ -30,6 +30,10 @@ struct SparseOptions {
 // Shape of the attention it serves: one layer of a dump or all layers of a model.
 struct AttentionShape {
   int layers = 0, heads = 0, kv_heads = 0, head_dim = 0, value_dim = 0;
+  std::vector<bool> windowed;  // [layers]: has a sliding window, and so no index; empty: none has
+  bool has_index(int layer) const {
+    return windowed.empty() || !windowed[static_cast<std::size_t>(layer)];
+  }
   int group() const { return heads / kv_heads; }
 };
 AttentionShape shape_of(const model::Config& config);
@@ -48,8 +52,8 @@ class SparseAttention : public model::AttentionPolicy {
   // Training queries of (layer, query head); may return an empty view if the index needs none.
   using QueriesOf = std::function<MatView<const float>(int layer, int head)>;
   // Indexes positions [sink, size - window) of every layer and KV head of `cache`; what lies
-  // outside, and every later position, is static. `on_built` is called after each index with the
-  // number done.
+  // outside, and every later position, is static. Layers with a sliding window are left out.
+  // `on_built` is called after each index with the number done.
   void build(const model::KvCache& cache, const QueriesOf& queries, std::uint64_t seed,
              const std::function<void(int done)>& on_built = {});
 
@@ -59,7 +63,7 @@ class SparseAttention : public model::AttentionPolicy {
   const IndexTotals& totals() const { return totals_; }
   std::int64_t indexed_begin() const { return begin_; }
   std::int64_t indexed_end() const { return end_; }
-  // Ids (positions) retrieved for each query head by the last one-row attend of any layer.
+  // Ids (positions) retrieved for each query head by the last one-row attend of any indexed layer.
   const std::vector<std::vector<std::uint32_t>>& last_retrieved() const { return positions_; }
 
  private:
@@ -79,7 +83,8 @@ class SparseAttention : public model::AttentionPolicy {
   model::ExactAttention exact_;  // prefill
   int parts_ = 1;                // row ranges a group is split into when there are more threads
   std::int64_t begin_ = 0, end_ = 0;
-  std::vector<std::unique_ptr<index::VectorIndex>> indexes_;    // [layer, kv_head or head]
+  std::vector<int> ordinals_;  // [layer]: its place among the layers that have an index
+  std::vector<std::unique_ptr<index::VectorIndex>> indexes_;    // [ordinal, kv_head or head]
   std::vector<std::unique_ptr<index::SearchScratch>> scratch_;  // [index, part]
   Matrix<float> static_acc_, found_acc_;                        // [heads, value_dim]
   std::vector<kernels::Partial> static_parts_, found_parts_;    // [heads]

@@ -16,6 +16,7 @@ struct AttendInput {
   MatView<const float> q;          // [tokens, heads * head_dim], after RoPE
   const KvCache* cache = nullptr;  // holds keys 0..pos+tokens-1 of this layer already
   float scale = 1;
+  std::int64_t window = 0;  // keys a row attends to, its own included; 0 = all before it
 };
 
 // Time on the critical path and work of one attend call (one layer, all heads).
@@ -30,8 +31,10 @@ struct AttendStats {
 class AttentionPolicy {
  public:
   virtual ~AttentionPolicy() = default;
-  // Several rows (prefill): exact causal attention in every mode. One row (decode): the policy's own.
-  virtual AttendStats attend(const AttendInput& in, MatView<float> out) = 0;  // out [tokens, heads * value_dim]
+  // Several rows (prefill): exact causal attention in every mode. One row (decode): the policy's
+  // own, except that a layer with a window is exact over its window in every mode.
+  virtual AttendStats attend(const AttendInput& in,
+                             MatView<float> out) = 0;  // out [tokens, heads * value_dim]
 };
 
 }  // namespace ra::model

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "kernels/types.h"
+#include "lib/model/config.h"
 #include "lib/model/weights.h"
 
 namespace ra::model {
@@ -29,22 +30,27 @@ struct Product {
 
 struct FeedForward {
   const Weight &gate, &up, &down;
+  Activation activation = Activation::kSilu;
+  bool add = true;  // to y; otherwise y is overwritten, and may be h
 };
 
 class Backend {
  public:
   virtual ~Backend() = default;
-  // x [ids, dim] = rows of the table
-  virtual void embed(const Weight& table, std::span<const std::int32_t> ids, MatView<float> x) = 0;
+  // x [ids, dim] = rows of the table, times `scale`
+  virtual void embed(const Weight& table, std::span<const std::int32_t> ids, float scale,
+                     MatView<float> x) = 0;
   // Each product: y [tokens, w.rows] = x [tokens, w.cols] * w^T (+ bias row, if any).
   virtual void matmul(MatView<const float> x, std::initializer_list<Product> products) = 0;
   // y += x * w^T
   virtual void matmul_add(const Weight& w, MatView<const float> x, MatView<float> y) = 0;
+  virtual void add(MatView<const float> y, MatView<float> x) = 0;  // x += y
+  // y may be x.
   virtual void rms_norm(MatView<const float> x, const Weight& gain, float eps,
                         MatView<float> y) = 0;
   // In place on x [tokens, heads * head_dim]; row t is position pos + t.
   virtual void rope(const Rope& rope, std::int64_t pos, MatView<float> x) = 0;
-  // y += (silu(h gate^T) * (h up^T)) down^T: the feed-forward block (Shazeer, arXiv 2002.05202).
+  // y += (a(h gate^T) * (h up^T)) down^T: the feed-forward block (Shazeer, arXiv 2002.05202).
   virtual void feed_forward(const FeedForward& w, MatView<const float> h, MatView<float> y) = 0;
 };
 

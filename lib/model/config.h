@@ -5,11 +5,15 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
+
+#include "kernels/activation.h"
 
 namespace ra::model {
 
 enum class RopeStyle : std::uint8_t { kInterleaved, kHalf, kNone };
 enum class RopeScalingType : std::uint8_t { kNone, kLinear, kYarn, kLlama3 };
+using kernels::Activation;  // kSilu, kGelu: of the feed-forward gate
 
 struct RopeScaling {
   RopeScalingType type = RopeScalingType::kNone;
@@ -28,9 +32,26 @@ struct Config {
   int rotary_dims = 0;
   RopeScaling rope_scaling;
   float attention_scale = 0;  // 1/sqrt(head_dim) unless the architecture says otherwise
+  // Per layer, how many keys a query attends to, its own included; 0 = all. Empty: 0 everywhere.
+  std::vector<std::int64_t> windows;
+  // RoPE base of the layers with a window, which rope_scaling then leaves alone; absent: rope_base.
+  std::optional<double> window_rope_base;
+  float embedding_scale = 1;
+  Activation activation = Activation::kSilu;
   bool qkv_bias = false;
+  bool qk_norm = false;    // RMS norm of each query and key head before RoPE
+  bool post_norm = false;  // RMS norm of what attention and feed-forward add to the residual stream
 
   int group() const { return n_heads / n_kv_heads; }  // query heads per KV head
+  std::int64_t window(int layer) const {
+    return windows.empty() ? 0 : windows[static_cast<std::size_t>(layer)];
+  }
+  int full_layers() const {  // those without a window
+    int n = n_layers;
+    for (const std::int64_t w : windows) n -= w > 0 ? 1 : 0;
+    return n;
+  }
+  bool has_own_rope(int layer) const { return window_rope_base && window(layer) > 0; }
 };
 
 }  // namespace ra::model

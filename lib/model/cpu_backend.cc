@@ -55,6 +55,11 @@ std::size_t few_rows_step(const Weight& w) {
   return std::max<std::size_t>(8, kTaskBytes / w.row_bytes / 8 * 8);
 }
 
+auto gated_op(Activation activation) {
+  const kernels::OpTable& k = kernels::ops();
+  return activation == Activation::kSilu ? k.swiglu : k.geglu;
+}
+
 bool is_quantised(const Weight& w) { return kernels::quant_info(w.type).block > 1; }
 
 }  // namespace
@@ -68,13 +73,16 @@ const float* CpuBackend::vector(const Weight& w, std::size_t slot) {
   return vectors_[slot].data();
 }
 
-void CpuBackend::embed(const Weight& table, std::span<const std::int32_t> ids, MatView<float> x) {
+void CpuBackend::embed(const Weight& table, std::span<const std::int32_t> ids, float scale,
+                       MatView<float> x) {
   for (const std::int32_t id : ids) RA_CHECK(id >= 0 && static_cast<std::size_t>(id) < table.rows);
   for_row_ranges(ids.size(), 32, [&](std::size_t first, std::size_t count, int) {
-    for (std::size_t i = first; i < first + count; ++i)
+    for (std::size_t i = first; i < first + count; ++i) {
       kernels::ops().decode_row(table.type,
                                 table.data + static_cast<std::size_t>(ids[i]) * table.row_bytes,
                                 x.row(i), table.cols);
+      for (std::size_t c = 0; scale != 1 && c < table.cols; ++c) x.row(i)[c] *= scale;
+    }
   });
 }
 
@@ -204,24 +212,24 @@ void CpuBackend::feed_forward(const FeedForward& w, MatView<const float> h, MatV
     gate_few(w, h, gate, up);
   } else {
     multiply({{&w.gate, nullptr, false, gate}, {&w.up, nullptr, false, up}}, h);
+    const auto gated = gated_op(w.activation);
     for_row_ranges(h.rows, 16, [&](std::size_t first, std::size_t count, int) {
-      for (std::size_t t = first; t < first + count; ++t)
-        kernels::ops().swiglu(up.row(t), gate.row(t), up.cols);
+      for (std::size_t t = first; t < first + count; ++t) gated(up.row(t), gate.row(t), up.cols);
     });
   }
-  matmul_add(w.down, gate, y);
+  multiply({{&w.down, nullptr, w.add, y}}, gate);
 }
 
-// gate = silu(h gate^T) * (h up^T), a range of columns a task.
+// gate = a(h gate^T) * (h up^T), a range of columns a task.
 void CpuBackend::gate_few(const FeedForward& w, MatView<const float> h, MatView<float> gate,
                           MatView<float> up) {
   const kernels::Activations rows = activations(h, is_quantised(w.gate) || is_quantised(w.up));
   const std::size_t step = std::min(few_rows_step(w.gate), few_rows_step(w.up));
+  const auto gated = gated_op(w.activation);
   for_row_ranges(w.gate.rows, step, [&](std::size_t first, std::size_t count, int) {
     multiply_rows(w.gate, rows, first, count, /*add=*/false, gate);
     multiply_rows(w.up, rows, first, count, /*add=*/false, up);
-    for (std::size_t t = 0; t < h.rows; ++t)
-      kernels::ops().swiglu(up.row(t) + first, gate.row(t) + first, count);
+    for (std::size_t t = 0; t < h.rows; ++t) gated(up.row(t) + first, gate.row(t) + first, count);
   });
 }
 
@@ -240,6 +248,7 @@ void CpuBackend::feed_forward_tiles(const FeedForward& w, MatView<const float> h
     const std::size_t t = task / tasks.row_tasks * tasks.tokens;
     kernels::ops().gemm_gated({.gate = rows_from(w.gate, r),
                                .up = rows_from(w.up, r),
+                               .activation = w.activation,
                                .rows = std::min(tasks.rows, w.gate.rows - r),
                                .cols = h.cols,
                                .tokens = std::min(tasks.tokens, h.rows - t),
@@ -249,7 +258,14 @@ void CpuBackend::feed_forward_tiles(const FeedForward& w, MatView<const float> h
                                .first = r,
                                .scratch = scratch(thread)});
   });
-  multiply_many({&w.down, nullptr, /*add=*/true, y}, {}, hidden_.data());
+  multiply_many({&w.down, nullptr, w.add, y}, {}, hidden_.data());
+}
+
+void CpuBackend::add(MatView<const float> y, MatView<float> x) {
+  for_row_ranges(x.rows, 32, [&](std::size_t first, std::size_t count, int) {
+    for (std::size_t t = first; t < first + count; ++t)
+      for (std::size_t c = 0; c < x.cols; ++c) x.row(t)[c] += y.row(t)[c];
+  });
 }
 
 void CpuBackend::rms_norm(MatView<const float> x, const Weight& gain, float eps, MatView<float> y) {

@@ -17,9 +17,11 @@ class CpuBackend : public Backend {
  public:
   explicit CpuBackend(Compute compute = Compute::kAuto) : compute_(compute) {}
 
-  void embed(const Weight& table, std::span<const std::int32_t> ids, MatView<float> x) override;
+  void embed(const Weight& table, std::span<const std::int32_t> ids, float scale,
+             MatView<float> x) override;
   void matmul(MatView<const float> x, std::initializer_list<Product> products) override;
   void matmul_add(const Weight& w, MatView<const float> x, MatView<float> y) override;
+  void add(MatView<const float> y, MatView<float> x) override;
   void rms_norm(MatView<const float> x, const Weight& gain, float eps, MatView<float> y) override;
   void rope(const Rope& rope, std::int64_t pos, MatView<float> x) override;
   void feed_forward(const FeedForward& w, MatView<const float> h, MatView<float> y) override;

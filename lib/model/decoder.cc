@@ -74,6 +74,12 @@ MatView<float> first_rows(Matrix<float>& buffer, std::size_t n, std::size_t cols
   return buffer.view().row_range(0, n);
 }
 
+// Each head of [tokens, heads * head_dim] as a row of its own.
+MatView<float> head_rows(MatView<float> x, std::size_t head_dim) {
+  RA_CHECK(x.stride == x.cols);
+  return {x.data, x.rows * (x.cols / head_dim), head_dim};
+}
+
 }  // namespace
 
 Decoder::Decoder(const Model& model, Backend& backend, KvCache& cache, AttentionPolicy& attention,
@@ -89,6 +95,9 @@ Decoder::Decoder(const Model& model, Backend& backend, KvCache& cache, Attention
            .rotary_dims = static_cast<std::size_t>(c.rotary_dims),
            .inv_freq = model_.inv_freq,
            .magnitude = model_.rope_magnitude};
+  window_rope_ = rope_;
+  window_rope_.inv_freq = model_.window_inv_freq;
+  window_rope_.magnitude = 1;
 }
 
 Decoder::Rows Decoder::rows(std::size_t n) {
@@ -139,7 +148,7 @@ void Decoder::forward(std::span<const std::int32_t> ids, StepTimes& times) {
   RA_CHECK(static_cast<std::int64_t>(ids.size()) <= cache_.shape().capacity - pos);
   check_ids(model_, pos, ids);
   const Rows r = rows(ids.size());
-  backend_.embed(model_.weights.token_embd, ids, r.x);
+  backend_.embed(model_.weights.token_embd, ids, model_.config.embedding_scale, r.x);
   check_finite(model_, "token_embd.weight", pos, r.x);
   for (int layer = 0; layer < model_.config.n_layers; ++layer) {
     block(layer, pos, r, times);
@@ -150,23 +159,43 @@ void Decoder::forward(std::span<const std::int32_t> ids, StepTimes& times) {
 // One decoder block on x [tokens, dim], in place.
 void Decoder::block(int layer, std::int64_t pos, const Rows& r, StepTimes& times) {
   const LayerWeights& w = model_.weights.layers[static_cast<std::size_t>(layer)];
+  const Config& c = model_.config;
+  const Rope& rope = c.has_own_rope(layer) ? window_rope_ : rope_;
   Stopwatch watch;
-  backend_.rms_norm(r.x, w.attn_norm, model_.config.norm_eps, r.h);
+  backend_.rms_norm(r.x, w.attn_norm, c.norm_eps, r.h);
   backend_.matmul(r.h, {{w.wq, w.bq, r.q}, {w.wk, w.bk, r.k}, {w.wv, w.bv, r.v}});
-  backend_.rope(rope_, pos, r.q);
-  backend_.rope(rope_, pos, r.k);
+  if (c.qk_norm) {
+    const MatView<float> q = head_rows(r.q, rope.head_dim), k = head_rows(r.k, rope.head_dim);
+    backend_.rms_norm(q, w.q_norm, c.norm_eps, q);
+    backend_.rms_norm(k, w.k_norm, c.norm_eps, k);
+  }
+  backend_.rope(rope, pos, r.q);
+  backend_.rope(rope, pos, r.k);
   times.qkv_ms += watch.lap();
   if (sink_ != nullptr) sink_->on_qkv({layer, pos, r.q, r.k, r.v});
   cache_.append(layer, r.k, r.v);
   watch.lap();  // the tap and the copy count as other
   times.attend +=
-      attention_->attend({layer, pos, r.q, &cache_, model_.config.attention_scale}, r.att);
+      attention_->attend({layer, pos, r.q, &cache_, c.attention_scale, c.window(layer)}, r.att);
   times.attend_ms += watch.lap();
-  backend_.matmul_add(w.wo, r.att, r.x);
+  if (c.post_norm) {
+    backend_.matmul(r.att, {{w.wo, {}, r.h}});
+    add_normalised(w.attn_post_norm, r);
+  } else {
+    backend_.matmul_add(w.wo, r.att, r.x);
+  }
   times.proj_ms += watch.lap();
-  backend_.rms_norm(r.x, w.ffn_norm, model_.config.norm_eps, r.h);
-  backend_.feed_forward({w.gate, w.up, w.down}, r.h, r.x);
+  backend_.rms_norm(r.x, w.ffn_norm, c.norm_eps, r.h);
+  backend_.feed_forward({w.gate, w.up, w.down, c.activation, /*add=*/!c.post_norm}, r.h,
+                        c.post_norm ? r.h : r.x);
+  if (c.post_norm) add_normalised(w.ffn_post_norm, r);
   times.ffn_ms += watch.lap();
+}
+
+// x += norm(h)
+void Decoder::add_normalised(const Weight& gain, const Rows& r) {
+  backend_.rms_norm(r.h, gain, model_.config.norm_eps, r.h);
+  backend_.add(r.h, r.x);
 }
 
 // Logits [count, vocab] of rows first.. of the last pass; `pos` is the position of the first.

@@ -25,6 +25,7 @@ struct Model {
   Weights weights;
   std::vector<double> inv_freq;  // [rotary_dims / 2], scaling applied
   float rope_magnitude = 1;
+  std::vector<double> window_inv_freq;  // of the layers with a RoPE of their own; else empty
 };
 
 // Time per part of one step, all layers, exclusive; attention parts are in `attend`.
@@ -71,6 +72,7 @@ class Decoder {
   Rows rows(std::size_t n);
   void forward(std::span<const std::int32_t> ids, StepTimes& times);
   void block(int layer, std::int64_t pos, const Rows& r, StepTimes& times);
+  void add_normalised(const Weight& gain, const Rows& r);
   MatView<const float> head(std::int64_t pos, std::size_t first, std::size_t count);
   MatView<const float> head_in_blocks(std::int64_t pos, std::size_t count,
                                       const OnLogits& on_logits);
@@ -81,7 +83,7 @@ class Decoder {
   AttentionPolicy* attention_;
   QkvSink* sink_ = nullptr;
   Options options_;
-  Rope rope_;
+  Rope rope_, window_rope_;
   Matrix<float> x_, h_, q_, k_, v_, att_, logits_;
 };
 

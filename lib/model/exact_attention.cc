@@ -54,6 +54,7 @@ AttendStats ExactAttention::prefill(const AttendInput& in, MatView<float> out) {
                                   .tokens = std::min(tile, in.q.rows - first),
                                   .group = group,
                                   .pos0 = size(in.pos) + first,
+                                  .window = size(in.window),
                                   .kv = in.cache->rows(in.layer, static_cast<int>(h)),
                                   .scale = in.scale,
                                   .out = out.row(first) + h * group * value_dim,
@@ -63,9 +64,12 @@ AttendStats ExactAttention::prefill(const AttendInput& in, MatView<float> out) {
   });
   AttendStats stats;
   stats.static_ms = stats.static_busy_ms = ms(Clock::now() - start);
-  for (std::size_t first = 0; first < in.q.rows; first += tile)  // each tile reads its keys once
+  for (std::size_t first = 0; first < in.q.rows; first += tile) {  // each tile reads its keys once
+    const std::size_t pos = size(in.pos), end = std::min(first + tile, in.q.rows);
     stats.bytes +=
-        row_bytes(shape) * (in.pos + static_cast<std::int64_t>(std::min(first + tile, in.q.rows)));
+        row_bytes(shape) *
+        static_cast<std::int64_t>(pos + end - kernels::first_key(pos + first, size(in.window)));
+  }
   return stats;
 }
 
@@ -74,8 +78,10 @@ AttendStats ExactAttention::decode(const AttendInput& in, MatView<float> out) {
   const KvCache::Shape& shape = in.cache->shape();
   const std::size_t kv_heads = size(shape.kv_heads), head_dim = size(shape.head_dim),
                     value_dim = size(shape.value_dim);
-  const std::size_t group = in.q.cols / (kv_heads * head_dim), keys = size(in.pos) + 1;
-  RA_CHECK(keys <= size(in.cache->size(in.layer)));
+  const std::size_t group = in.q.cols / (kv_heads * head_dim);
+  const std::size_t begin = kernels::first_key(size(in.pos), size(in.window)),
+                    keys = size(in.pos) + 1 - begin;
+  RA_CHECK(begin + keys <= size(in.cache->size(in.layer)));
   RA_CHECK(out.cols == kv_heads * group * value_dim);
   const std::size_t splits = (keys + kSplitKeys - 1) / kSplitKeys;
   const std::size_t parts = kv_heads * splits * group;
@@ -89,7 +95,7 @@ AttendStats ExactAttention::decode(const AttendInput& in, MatView<float> out) {
                                    .q_stride = head_dim,
                                    .group = group,
                                    .kv = in.cache->rows(in.layer, static_cast<int>(h)),
-                                   .first = first,
+                                   .first = begin + first,
                                    .n = std::min(kSplitKeys, keys - first),
                                    .scale = in.scale,
                                    .out = &parts_[task * group]});
@@ -106,7 +112,7 @@ AttendStats ExactAttention::decode(const AttendInput& in, MatView<float> out) {
   AttendStats stats;
   stats.static_ms = stats.static_busy_ms = ms(merge_start - start);
   stats.merge_ms = ms(end - merge_start);
-  stats.bytes = row_bytes(shape) * (in.pos + 1);
+  stats.bytes = row_bytes(shape) * static_cast<std::int64_t>(keys);
   return stats;
 }
 

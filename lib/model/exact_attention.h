@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Exact attention over all keys: prefill of every mode, and mode `full` in decode.
+// Exact attention over all keys, or a layer's window of them: prefill of every mode, and mode
+// `full` in decode.
 #pragma once
 
 #include <vector>

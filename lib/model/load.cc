@@ -88,25 +88,48 @@ std::span<const float> floats(const Weight& w) {
   return {reinterpret_cast<const float*>(w.data), w.cols};
 }
 
-LayerWeights bind_layer(Tensors& tensors, const Config& c, int layer) {
+LayerWeights bind_layer(Tensors& tensors, const Architecture& arch, const Config& c, int layer) {
   const auto name = [&](std::string_view part) { return fmt::format("blk.{}.{}", layer, part); };
   const std::int64_t q_dim = std::int64_t{c.n_heads} * c.head_dim;
   const std::int64_t k_dim = std::int64_t{c.n_kv_heads} * c.head_dim;
   const std::int64_t v_dim = std::int64_t{c.n_kv_heads} * c.value_dim;
   LayerWeights w;
   w.attn_norm = tensors.vector(name("attn_norm.weight"), c.dim);
-  w.wq = tensors.matrix(name("attn_q.weight"), q_dim, c.dim);
-  w.wk = tensors.matrix(name("attn_k.weight"), k_dim, c.dim);
-  w.wv = tensors.matrix(name("attn_v.weight"), v_dim, c.dim);
+  if (arch.fused_weights) {
+    const Weight qkv = tensors.matrix(name("attn_qkv.weight"), q_dim + k_dim + v_dim, c.dim);
+    const auto q = static_cast<std::size_t>(q_dim), k = static_cast<std::size_t>(k_dim);
+    w.wq = qkv.row_range(0, q);
+    w.wk = qkv.row_range(q, k);
+    w.wv = qkv.row_range(q + k, static_cast<std::size_t>(v_dim));
+  } else {
+    w.wq = tensors.matrix(name("attn_q.weight"), q_dim, c.dim);
+    w.wk = tensors.matrix(name("attn_k.weight"), k_dim, c.dim);
+    w.wv = tensors.matrix(name("attn_v.weight"), v_dim, c.dim);
+  }
   if (c.qkv_bias) {
     w.bq = tensors.vector(name("attn_q.bias"), q_dim);
     w.bk = tensors.vector(name("attn_k.bias"), k_dim);
     w.bv = tensors.vector(name("attn_v.bias"), v_dim);
   }
+  if (c.qk_norm) {
+    w.q_norm = tensors.vector(name("attn_q_norm.weight"), c.head_dim);
+    w.k_norm = tensors.vector(name("attn_k_norm.weight"), c.head_dim);
+  }
+  if (c.post_norm) {
+    w.attn_post_norm = tensors.vector(name("post_attention_norm.weight"), c.dim);
+    w.ffn_post_norm = tensors.vector(name("post_ffw_norm.weight"), c.dim);
+  }
   w.wo = tensors.matrix(name("attn_output.weight"), c.dim, std::int64_t{c.n_heads} * c.value_dim);
   w.ffn_norm = tensors.vector(name("ffn_norm.weight"), c.dim);
-  w.gate = tensors.matrix(name("ffn_gate.weight"), c.ffn_dim, c.dim);
-  w.up = tensors.matrix(name("ffn_up.weight"), c.ffn_dim, c.dim);
+  if (arch.fused_weights) {
+    const auto rows = static_cast<std::size_t>(c.ffn_dim);
+    const Weight both = tensors.matrix(name("ffn_up.weight"), 2 * std::int64_t{c.ffn_dim}, c.dim);
+    w.gate = both.row_range(0, rows);
+    w.up = both.row_range(rows, rows);
+  } else {
+    w.gate = tensors.matrix(name("ffn_gate.weight"), c.ffn_dim, c.dim);
+    w.up = tensors.matrix(name("ffn_up.weight"), c.ffn_dim, c.dim);
+  }
   w.down = tensors.matrix(name("ffn_down.weight"), c.dim, c.ffn_dim);
   return w;
 }
@@ -171,7 +194,7 @@ Model load(const gguf::File& file, const LoadOptions& options) {
   Weights& w = m.weights;
   w.token_embd = tensors.matrix("token_embd.weight", c.vocab_size, c.dim);
   for (int layer = 0; layer < c.n_layers; ++layer)
-    w.layers.push_back(bind_layer(tensors, c, layer));
+    w.layers.push_back(bind_layer(tensors, *arch, c, layer));
   w.output_norm = tensors.vector("output_norm.weight", c.dim);
   w.output = tensors.has("output.weight") ? tensors.matrix("output.weight", c.vocab_size, c.dim)
                                           : w.token_embd;
@@ -184,6 +207,8 @@ Model load(const gguf::File& file, const LoadOptions& options) {
                                                     : std::span<const float>{});
   m.inv_freq = std::move(rotary.inv_freq);
   m.rope_magnitude = rotary.magnitude;
+  if (c.window_rope_base)
+    m.window_inv_freq = rotary_frequencies(*c.window_rope_base, c.rotary_dims, {}).inv_freq;
   return m;
 }
 

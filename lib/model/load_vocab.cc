@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <cmath>
 #include <limits>
 #include <string>
 #include <utility>
@@ -35,6 +36,20 @@ std::vector<tokenizer::TokenType> token_types(const gguf::File& file, std::size_
   return types;
 }
 
+std::vector<float> scores(const gguf::File& file, std::size_t n_tokens) {
+  const std::string key = "tokenizer.ggml.scores";
+  const auto* values = file.array<double>(key);
+  if (values == nullptr) return {};
+  if (values->size() != n_tokens)
+    bad_key(file, key, fmt::format("{} entries for {} tokens", values->size(), n_tokens));
+  std::vector<float> out;
+  for (std::size_t i = 0; i < n_tokens; ++i) {
+    if (std::isnan((*values)[i])) bad_key(file, key, fmt::format("entry {} is NaN", i));
+    out.push_back(static_cast<float>((*values)[i]));
+  }
+  return out;
+}
+
 std::int32_t special_id(const gguf::File& file, const std::string& key, std::size_t n_tokens) {
   const auto id = file.integer(key);
   if (!id) return -1;
@@ -57,16 +72,16 @@ tokenizer::Vocab load_vocab(const gguf::File& file) {
     bad_key(file, tokens_key, fmt::format("{} tokens", n));
   v.tokens = *tokens;
   v.types = token_types(file, n);
-  if (const auto* scores = file.array<double>("tokenizer.ggml.scores");
-      scores && scores->size() != n)
-    bad_key(file, "tokenizer.ggml.scores",
-            fmt::format("{} entries for {} tokens", scores->size(), n));
+  v.scores = scores(file, n);
   if (const auto* merges = file.array<std::string>("tokenizer.ggml.merges")) v.merges = *merges;
   v.bos = special_id(file, "tokenizer.ggml.bos_token_id", n);
   v.eos = special_id(file, "tokenizer.ggml.eos_token_id", n);
   v.unknown = special_id(file, "tokenizer.ggml.unknown_token_id", n);
-  // Llama 3 files often leave the key out; its tokenizer always starts a text with BOS.
-  v.add_bos = file.boolean("tokenizer.ggml.add_bos_token").value_or(v.pre == "llama-bpe");
+  // Llama 3 files often leave the key out; its tokenizer always starts a text with BOS. So do those
+  // of SentencePiece, and with a space.
+  const bool spm = v.model == "llama";
+  v.add_bos = file.boolean("tokenizer.ggml.add_bos_token").value_or(v.pre == "llama-bpe" || spm);
+  v.add_space_prefix = file.boolean("tokenizer.ggml.add_space_prefix").value_or(spm);
   if (v.add_bos && v.bos < 0)
     bad_key(file, "tokenizer.ggml.bos_token_id", "missing, but a BOS is to be added");
   return v;

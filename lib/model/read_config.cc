@@ -118,8 +118,14 @@ RopeScaling file_scaling(const Keys& keys) {
   if (s.type == RopeScalingType::kYarn && s.factor < 1)
     keys.fail("rope.scaling.factor", fmt::format("{} is below 1 with yarn", s.factor));
   s.original_context = keys.integer("rope.scaling.original_context_length");
-  if (keys.number("rope.scaling.attn_factor").value_or(1) != 1)
-    keys.fail("rope.scaling.attn_factor", "a value other than 1 is not supported");
+  // What converters may add to yarn, and the values that rope.h has built in.
+  constexpr std::pair<std::string_view, double> kFixed[] = {
+      {"attn_factor", 1}, {"yarn_attn_factor", 1}, {"yarn_beta_fast", 32}, {"yarn_beta_slow", 1}};
+  for (const auto& [name, value] : kFixed) {
+    const std::string key = fmt::format("rope.scaling.{}", name);
+    if (keys.number(key).value_or(value) != value)
+      keys.fail(key, fmt::format("a value other than {} is not supported", value));
+  }
   return s;
 }
 
@@ -135,7 +141,7 @@ RopeScaling effective_scaling(const Keys& keys, const LoadOptions& options,
   return s;
 }
 
-void read_attention(const Keys& keys, Config& c) {
+void read_attention(const Keys& keys, const Architecture& arch, Config& c) {
   c.n_heads =
       static_cast<int>(keys.require_per_layer("attention.head_count", c.n_layers, kMaxCount));
   c.n_kv_heads = static_cast<int>(
@@ -150,12 +156,28 @@ void read_attention(const Keys& keys, Config& c) {
   const int share = c.dim / c.n_heads;
   c.head_dim = static_cast<int>(keys.count_or("attention.key_length", share, kMaxCount));
   c.value_dim = static_cast<int>(keys.count_or("attention.value_length", share, kMaxCount));
-  c.attention_scale = 1 / std::sqrt(static_cast<float>(c.head_dim));
-  const std::int64_t window = keys.integer("attention.sliding_window").value_or(0);
-  if (window != 0 && window < c.context_length)
-    keys.fail("attention.sliding_window",
-              fmt::format("a window of {} tokens in a context of {} is not supported", window,
-                          c.context_length));
+  c.attention_scale = c.n_layers == arch.width_scaled_layers
+                          ? std::sqrt(static_cast<float>(c.n_heads) / static_cast<float>(c.dim))
+                          : 1 / std::sqrt(static_cast<float>(c.head_dim));
+  for (const std::string_view cap : {"attn_logit_softcapping", "final_logit_softcapping"})
+    if (keys.number(cap).value_or(0) != 0) keys.fail(cap, "capped logits are not supported");
+}
+
+void read_windows(const Keys& keys, const Architecture& arch, Config& c) {
+  constexpr std::string_view kWindow = "attention.sliding_window";
+  constexpr std::string_view kPeriod = "attention.sliding_window_pattern";
+  const std::int64_t window =
+      keys.in_range(kWindow, keys.integer(kWindow).value_or(0), 0, kMaxContext);
+  c.windows.assign(static_cast<std::size_t>(c.n_layers), 0);
+  if (window == 0) return;
+  if (arch.window_period == 0 && window < c.context_length)
+    keys.fail(kWindow, fmt::format("a window of {} tokens in a context of {} is not supported",
+                                   window, c.context_length));
+  const std::int64_t period =
+      keys.in_range(kPeriod, keys.integer(kPeriod).value_or(arch.window_period), 0, kMaxCount);
+  for (int layer = 0; layer < c.n_layers; ++layer)
+    if (period == 1 || (period > 1 && (layer + 1) % period != 0))
+      c.windows[static_cast<std::size_t>(layer)] = window;
 }
 
 void read_rope(const Keys& keys, const Architecture& arch, const LoadOptions& options, Config& c) {
@@ -164,6 +186,9 @@ void read_rope(const Keys& keys, const Architecture& arch, const LoadOptions& op
   if (c.rotary_dims % 2 != 0)
     keys.fail("rope.dimension_count", fmt::format("{} is odd", c.rotary_dims));
   c.rope_base = keys.positive("rope.freq_base", keys.number("rope.freq_base").value_or(10000));
+  if (arch.window_rope_base)
+    c.window_rope_base = keys.positive(
+        "rope.freq_base_swa", keys.number("rope.freq_base_swa").value_or(*arch.window_rope_base));
   c.rope_scaling = effective_scaling(keys, options, c.context_length);
   if (c.rope_scaling.type == RopeScalingType::kYarn && c.rope_base == 1)
     keys.fail("rope.freq_base", "1 leaves yarn without a scale of frequencies");
@@ -198,9 +223,14 @@ Config read_config(const gguf::File& file, const Architecture& arch, const LoadO
     keys.fail("attention.layer_norm_rms_epsilon", fmt::format("{} is not in (0, 1)", eps));
   c.norm_eps = static_cast<float>(eps);
 
-  read_attention(keys, c);
+  read_attention(keys, arch, c);
+  read_windows(keys, arch, c);
   read_rope(keys, arch, options, c);
   c.qkv_bias = arch.qkv_bias;
+  c.qk_norm = arch.qk_norm;
+  c.post_norm = arch.post_norm;
+  c.activation = arch.activation;
+  if (arch.scaled_embedding) c.embedding_scale = std::sqrt(static_cast<float>(c.dim));
   check_kv_size(keys, c);
   return c;
 }

@@ -9,8 +9,8 @@
 namespace ra::model {
 
 // Reads and checks the keys of `arch`; tensors are checked by load(). Throws Error{kBadData} naming
-// the key, its value and the limit, also for what the graph does not have: experts, a sliding
-// window shorter than the context, layers that differ in heads or width.
+// the key, its value and the limit, also for what the graph does not have: experts, capped logits,
+// a sliding window in a family without one, layers that differ in heads or width.
 Config read_config(const gguf::File& file, const Architecture& arch, const LoadOptions& options);
 
 }  // namespace ra::model

@@ -15,11 +15,16 @@ struct Weight {
   const std::byte* data = nullptr;
   std::size_t rows = 0, cols = 0, row_bytes = 0;
   explicit operator bool() const { return data != nullptr; }
+  Weight row_range(std::size_t first, std::size_t count) const {
+    return {type, data + first * row_bytes, count, cols, row_bytes};
+  }
 };
 
 struct LayerWeights {
   Weight attn_norm, wq, wk, wv, bq, bk, bv, wo;
+  Weight q_norm, k_norm;  // [head_dim], or absent
   Weight ffn_norm, gate, up, down;
+  Weight attn_post_norm, ffn_post_norm;  // [dim], or absent
 };
 
 struct Weights {

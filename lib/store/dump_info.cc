@@ -127,6 +127,16 @@ void write_lists(const Hdf5Output& out, const DumpInfo& info) {
                info.logits_last.size(), 4);
 }
 
+void write_query_attributes(const Hdf5Output& out, hid_t q, const DumpInfo& info, int layer) {
+  const AttributeWriter a(out, q);
+  a.f64("scale", info.scale);
+  a.u8("post_rope", 1);
+  const auto found = info.layer_attributes.find(layer);
+  if (found == info.layer_attributes.end()) return;
+  if (found->second.sliding_window > 0) a.i64("sliding_window", found->second.sliding_window);
+  if (found->second.rope_base) a.f64("rope_base", *found->second.rope_base);
+}
+
 void write_complete(const Hdf5Output& out) { AttributeWriter(out, out.id()).u8("complete", 1); }
 
 void read_info(const std::filesystem::path& file, hid_t h5, DumpInfo& info, DumpParts& parts) {

@@ -22,8 +22,11 @@ void write_attributes(const Hdf5Output& out, const DumpInfo& info, const DumpPar
 // /tokens, /phase, /logits and every layer's q_pos; creates the groups.
 void write_lists(const Hdf5Output& out, const DumpInfo& info);
 void write_complete(const Hdf5Output& out);
+// The attributes of a layer's Q.
+void write_query_attributes(const Hdf5Output& out, hid_t q, const DumpInfo& info, int layer);
 
-// Reads all that and checks every value. `scale` stays 0: it lies on the vectors.
+// Reads all that and checks every value. What lies on the vectors is not read: `scale` and
+// `layer_attributes`.
 void read_info(const std::filesystem::path& file, hid_t h5, DumpInfo& info, DumpParts& parts);
 
 }  // namespace ra::store

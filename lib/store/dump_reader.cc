@@ -2,6 +2,7 @@
 #include "lib/store/dump_reader.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -35,11 +36,12 @@ class Reader final : public DumpReader {
       vectors_ = open_parts(folder, parts);
     }
     for (const int layer : info_.layers) {
-      const double scale = vectors_->scale(layer);
+      const auto [scale, attributes] = vectors_->queries(layer);
       if (layer == info_.layers.front()) info_.scale = scale;
       if (!(scale > 0) || scale != info_.scale)
         refuse_dataset(file_, vector_path(info_, layer, Kind::kQ),
                        fmt::format("has scale {}, the first layer {}", scale, info_.scale));
+      if (attributes != LayerAttributes{}) info_.layer_attributes[layer] = attributes;
     }
     // Shapes, types and storage of every dataset, now rather than in the middle of a run.
     if (parts.folder.empty())
@@ -57,6 +59,26 @@ class Reader final : public DumpReader {
   bool has_layer(int layer) const override {
     return std::binary_search(info_.layers.begin(), info_.layers.end(), layer);
   }
+  void check_layer(int layer) const override {
+    if (!has_layer(layer))
+      fail_bad_data({.what = "no such layer",
+                     .file = file_.string(),
+                     .where = fmt::format("layer {}", layer),
+                     .why = fmt::format("the dump holds {} of {} layers, not this one",
+                                        info_.layers.size(), info_.n_layers)});
+    if (!has_short_window(layer)) return;
+    std::vector<int> others;
+    for (const int l : info_.layers)
+      if (!has_short_window(l)) others.push_back(l);
+    fail_bad_data({.what = "unsupported layer",
+                   .file = file_.string(),
+                   .where = fmt::format("layer {}", layer),
+                   .why = fmt::format("its queries see only the last {} keys",
+                                      info_.layer_attributes.at(layer).sliding_window),
+                   .hint = others.empty() ? "no layer of this dump sees all keys"
+                                          : fmt::format("--layers {}", fmt::join(others, ","))});
+  }
+
   Matrix<float> read_k(int layer, int kv_head, std::int64_t first,
                        std::int64_t count) const override {
     return read(layer, Kind::kK, kv_head, first, count);
@@ -86,6 +108,13 @@ class Reader final : public DumpReader {
   }
 
  private:
+  // A window that holds every token leaves nothing out.
+  bool has_short_window(int layer) const {
+    const auto found = info_.layer_attributes.find(layer);
+    return found != info_.layer_attributes.end() && found->second.sliding_window > 0 &&
+           found->second.sliding_window < info_.n_tokens;
+  }
+
   std::unique_ptr<VectorSet> open_parts(const fs::path& folder, const DumpParts& parts) const {
     std::error_code error;
     const fs::path manifest = manifest_file(folder);
@@ -111,12 +140,7 @@ class Reader final : public DumpReader {
   }
 
   Matrix<float> read(int layer, Kind kind, int head, std::int64_t first, std::int64_t count) const {
-    if (!has_layer(layer))
-      fail_bad_data({.what = "no such layer",
-                     .file = file_.string(),
-                     .where = fmt::format("layer {}", layer),
-                     .why = fmt::format("the dump holds {} of {} layers, not this one",
-                                        info_.layers.size(), info_.n_layers)});
+    check_layer(layer);
     const auto [heads, width] = shape_of(info_, kind);
     const std::int64_t rows = kind == Kind::kQ ? std::ssize(info_.q_pos) : info_.n_tokens;
     RA_CHECK(head >= 0 && head < heads && first >= 0 && count >= 0 && first <= rows - count);

@@ -120,10 +120,7 @@ void join_parts(const DumpInfo& info, const WriterOptions& options,
       const AttributeWriter attributes(out, dataset.get());
       if (const std::int64_t n = parts.saturated(layer, kind); n > 0)
         attributes.i64("saturated", n);
-      if (kind == Kind::kQ) {
-        attributes.f64("scale", info.scale);
-        attributes.u8("post_rope", 1);
-      }
+      if (kind == Kind::kQ) write_query_attributes(out, dataset.get(), info, layer);
     }
   }
   write_complete(out);

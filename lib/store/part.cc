@@ -12,6 +12,7 @@
 #include "lib/store/attributes.h"
 #include "lib/store/convert.h"
 #include "lib/store/dataset.h"
+#include "lib/store/dump_info.h"
 
 namespace ra::store {
 namespace fs = std::filesystem;
@@ -160,10 +161,7 @@ PartEntry OpenPart::write(const fs::path& folder, std::int64_t token_end,
       write_heads(out, dataset.get(), type.get(), slot.data, heads, rows, slot.rows, width);
       const AttributeWriter attributes(out, dataset.get());
       if (slot.saturated > 0) attributes.i64("saturated", slot.saturated);
-      if (kind == Kind::kQ) {
-        attributes.f64("scale", info_.scale);
-        attributes.u8("post_rope", 1);
-      }
+      if (kind == Kind::kQ) write_query_attributes(out, dataset.get(), info_, layer.number);
       out.check_disk();
     }
   }

@@ -127,7 +127,7 @@ void VectorSet::read(int layer, Kind kind, std::int64_t head, std::int64_t first
   RA_CHECK(count == 0);  // callers check the range, check_coverage the parts
 }
 
-double VectorSet::scale(int layer) const {
+VectorSet::Queries VectorSet::queries(int layer) const {
   for (std::size_t i = 0; i < sources_.size(); ++i) {
     const Range& r = sources_[i].range;
     if (layer < r.layer_begin || layer >= r.layer_end || rows_of(info_, r, Kind::kQ) == 0) continue;
@@ -136,11 +136,14 @@ double VectorSet::scale(int layer) const {
                             dataset(file, layer, Kind::kQ));
     if (q.u8("post_rope") != 1)
       refuse_dataset(sources_[i].file, file.path, "is not marked as taken after RoPE");
-    for (const char* name : {"sliding_window", "softcap"})
-      if (q.has(name))
-        refuse_dataset(sources_[i].file, file.path, fmt::format("has a {}", name),
-                       "layers with a window or a cap are not supported");
-    return q.f64("scale");
+    if (q.has("softcap"))
+      refuse_dataset(sources_[i].file, file.path, "has a softcap",
+                     "layers that cap their scores are not supported");
+    Queries found{.scale = q.f64("scale"), .attributes = {}};
+    if (q.has("sliding_window"))
+      found.attributes.sliding_window = q.i64("sliding_window", 1, INT64_MAX);
+    if (q.has("rope_base")) found.attributes.rope_base = q.f64("rope_base");
+    return found;
   }
   refuse_dataset(sources_.front().file, layer_path(info_, layer), "has no queries");
 }

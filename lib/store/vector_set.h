@@ -28,8 +28,12 @@ class VectorSet {
   // q_pos of Q. The caller holds the HDF5 lock.
   void read(int layer, Kind kind, std::int64_t head, std::int64_t first, std::int64_t count,
             std::byte* out) const;
-  // `scale` of a layer's Q, and the checks of its other attributes.
-  double scale(int layer) const;
+  // The attributes of a layer's Q, checked: a cap of its scores is refused.
+  struct Queries {
+    double scale = 0;
+    LayerAttributes attributes;
+  };
+  Queries queries(int layer) const;
   // Clamped values of a dataset, summed over the parts; 0 if none.
   std::int64_t saturated(int layer, Kind kind) const;
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +21,13 @@ void note_libraries();
 
 enum class DType { kF16, kBf16, kF32 };
 
+// What one layer has otherwise than the model as a whole; on disk, attributes of its q.
+struct LayerAttributes {
+  std::int64_t sliding_window = 0;  // keys a query attends to, its own included; 0 = all before it
+  std::optional<double> rope_base;  // of this layer, whose frequencies are then not scaled
+  bool operator==(const LayerAttributes&) const = default;
+};
+
 // Everything about a dump except the vectors.
 struct DumpInfo {
   std::string tool_version, git_commit, command_line, created_utc;
@@ -31,9 +39,10 @@ struct DumpInfo {
   std::string rope_scaling;  // JSON text
   DType dtype = DType::kF16;
   std::int64_t n_tokens = 0, n_prefill = 0;
-  double scale = 0;                 // score = scale * (q . k)
-  std::vector<int> layers;          // dumped layers, ascending
-  std::vector<std::int32_t> ids;    // [n_tokens]
+  double scale = 0;                                 // score = scale * (q . k)
+  std::vector<int> layers;                          // dumped layers, ascending
+  std::map<int, LayerAttributes> layer_attributes;  // of those dumped layers that have any
+  std::vector<std::int32_t> ids;                    // [n_tokens]
   std::vector<std::int64_t> q_pos;  // positions whose Q is kept, ascending, the same in every layer
   std::vector<std::uint8_t> phase;  // [q_pos]: 0 prompt, 1 decode
   std::vector<float> nll;           // [n_tokens - 1] or empty
@@ -96,8 +105,10 @@ class DumpReader {
   virtual const DumpInfo& info() const = 0;
   virtual const std::filesystem::path& path() const = 0;
   virtual std::string sha256() const = 0;
-  virtual bool has_layer(
-      int layer) const = 0;  // else read_* throw Error{kBadData} naming the layer
+  virtual bool has_layer(int layer) const = 0;
+  // Throws Error{kBadData} naming the layer if it is not there or if one of its queries has a
+  // window that leaves out keys: nothing here models that. read_* check it too.
+  virtual void check_layer(int layer) const = 0;
   // Positions [first, first + count) of one head, widened to f32. A value that is not finite is
   // Error{kBadData}.
   virtual Matrix<float> read_k(int layer, int kv_head, std::int64_t first,

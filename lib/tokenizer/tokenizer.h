@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Byte-level BPE over a vocabulary; reads no files. Ids are those of the Hugging Face tokenizers
-// (tests/golden/tokenizer), with their two ways of losing something: qwen2 text is brought to NFC
-// first, and a byte that is no token is left out (SmolLM2 lacks six control characters).
+// Text to token ids and back over a vocabulary: byte-level BPE, and SentencePiece's BPE by scores.
+// Reads no files. Ids are those of the Hugging Face tokenizers and of SentencePiece
+// (tests/golden/tokenizer). Byte-level BPE has their two ways of losing something: qwen2 text is
+// brought to NFC first, and a byte that is no token is left out (SmolLM2 lacks six control
+// characters). SentencePiece text comes back with the space that its vocabulary may put first.
 #pragma once
 
 #include <cstdint>
@@ -17,13 +19,15 @@ enum class TokenType : std::uint8_t { kNormal = 1, kUnknown, kControl, kUser, kU
 
 // As the GGUF keys tokenizer.ggml.* hold it.
 struct Vocab {
-  std::string model;                              // "gpt2" = byte-level BPE
-  std::string pre;                                // pre-split rule: smollm, qwen2, llama-bpe
-  std::vector<std::string> tokens;                // byte-level alphabet for normal tokens
-  std::vector<TokenType> types;                   // empty = all normal
-  std::vector<std::string> merges;                // "left right", best first
+  std::string model;                // "gpt2" = byte-level BPE, "llama" = SentencePiece
+  std::string pre;                  // pre-split rule of gpt2: smollm, qwen2, llama-bpe
+  std::vector<std::string> tokens;  // normal ones: gpt2 in its byte alphabet, llama with U+2581
+  std::vector<TokenType> types;     // empty = all normal
+  std::vector<std::string> merges;  // gpt2: "left right", best first
+  std::vector<float> scores;        // llama: of each token, best = highest
   std::int32_t bos = -1, eos = -1, unknown = -1;  // -1 = none
   bool add_bos = false;
+  bool add_space_prefix = false;  // llama: a text begins with a space
 };
 
 struct EncodeOptions {

@@ -68,7 +68,8 @@ def contents(path):
 
 # ---- values ------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("name", ["llama-f32", "llama-kquants", "qwen2-f32", "qwen2-q5_0"])
+@pytest.mark.parametrize("name", ["llama-f32", "llama-kquants", "llama-window", "qwen2-f32",
+                                  "qwen2-q5_0", "qwen3-f16", "gemma3-f16", "phi3-f16"])
 @pytest.mark.parametrize("dtype,error", [("f32", 2e-5), ("f16", 2e-3), ("bf16", 1e-2)])
 def test_equals_transformers(tmp_path, name, dtype, error):
     header, ref = reference(name)
@@ -94,6 +95,18 @@ def test_equals_transformers(tmp_path, name, dtype, error):
         assert f["logits/nll"].shape == (n + len(ref["greedy"]) - 1,)
         # the last logits are those of the last token run, not of the prompt
         assert f["logits/last"].shape == logits[-1].shape
+
+
+def test_layers_say_what_they_have_otherwise(tmp_path, text):
+    def attributes(model):
+        out = tmp_path / "d.h5"
+        assert run("-m", GOLDEN / "gguf" / f"{model}.gguf", "-f", text, "--force", "-o", out).returncode == 0
+        with h5py.File(out) as f:
+            return [{k: v.item() for k, v in g["q"].attrs.items() if k not in ("scale", "post_rope")}
+                    for g in f["layers"].values()]
+    assert attributes("gemma3-f16") == [{"sliding_window": 4, "rope_base": 1e4}] * 5 + [{}]
+    assert attributes("llama-window") == [{"sliding_window": 4}] * 2
+    assert attributes("qwen3-f16") == [{}] * 2
 
 
 def test_attention_of_the_dump_is_the_models(tmp_path, text):
@@ -168,6 +181,16 @@ def test_rope_scaling_is_recorded(tmp_path, text):
         scaling = json.loads(f.attrs["rope_scaling"].decode())
         assert scaling["type"] == "linear" and scaling["factor"] == 4
     fails(2, "-m", TINY, "-f", text, "--rope-scaling", "linear", "-o", tmp_path / "e.h5")
+    llama3 = tmp_path / "m.gguf"
+    subprocess.run([ROOT / "datasets/make_tiny_gguf.py", "--rope-freqs", "-o", llama3], check=True)
+    assert run("-m", llama3, "-f", text, "--force", "-o", out).returncode == 0
+    with h5py.File(out) as f:
+        scaling = json.loads(f.attrs["rope_scaling"].decode())
+    assert scaling["type"] == "llama3" and 4 < scaling["factor"] < 8
+    # An override replaces the file's factors.
+    assert run("-m", llama3, "-f", text, "--rope-scaling", "none", "--force", "-o", out).returncode == 0
+    with h5py.File(out) as f:
+        assert json.loads(f.attrs["rope_scaling"].decode())["type"] == "none"
 
 
 # ---- what is printed -----------------------------------------------------------------------------

@@ -403,6 +403,21 @@ def test_a_layer_that_is_not_there(dump):
     fails(65, "ood", "-d", dump, *SELECT, "--layers", 1, say="holds layers 0,2")
 
 
+def test_a_layer_with_a_window(toy, tmp_path):
+    path = tmp_path / "window.h5"
+    write_dump(path, toy.k, toy.v, toy.q)
+    with h5py.File(path, "r+") as f:
+        f["layers/00/q"].attrs["sliding_window"] = np.int64(TOKENS - 1)
+        f["layers/02/q"].attrs["sliding_window"] = np.int64(TOKENS)  # leaves nothing out
+    out = tmp_path / "out.jsonl"
+    for command in (["curve", "--index", "flat", "-k", 10], ["ood"], ["sparsity", "--ks", 10]):
+        fails(65, *command, "-d", path, *SELECT, "-o", out, say="layer 0: its queries see only the last")
+        fails(65, *command, "-d", path, *SELECT, "-o", out, say="(--layers 2)")
+        assert not out.exists()
+    run("sparsity", "--ks", 10, "-d", path, *SELECT, "--layers", 2, "-o", out)
+    assert f"window of {TOKENS - 1} keys" in run("list", "-d", path).stdout
+
+
 def test_bad_dumps(toy, tmp_path):
     fails(66, "ood", "-d", tmp_path / "absent.h5", say="absent.h5")
     (tmp_path / "junk.h5").write_bytes(b"not hdf5" * 100)

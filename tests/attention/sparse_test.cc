@@ -87,6 +87,32 @@ TEST_F(SparseTest, WithEverythingRetrievedEqualsFullAttention) {
   }
 }
 
+TEST_F(SparseTest, LayersWithAWindowAreExactAndHaveNoIndex) {
+  AttentionShape shape = kShape;
+  shape.windowed = {true, false};
+  SparseAttention knn(shape, with_index("flat", 20));
+  train_ = random(200, 16, 77);
+  int built = 0;
+  knn.build(
+      cache_, [&](int, int) { return train_.view(); }, 1, [&](int done) { built = done; });
+  EXPECT_EQ(built, 2);  // KV heads of layer 1
+  EXPECT_EQ(knn.index_count(), 2);
+  const Matrix<float> q = random(1, 96, 6);
+  SparseAttention all_layers = make(with_index("flat", 20));
+  EXPECT_EQ(relative_l2(run(all_layers, q), run(knn, q)), 0);
+  model::ExactAttention exact;
+  Matrix<float> want(1, 96), got(1, 96);
+  const model::AttendInput in{.layer = 0,
+                              .pos = kPrompt - 1,
+                              .q = q.view(),
+                              .cache = &cache_,
+                              .scale = 0.25f,
+                              .window = 40};
+  exact.attend(in, want.view());
+  EXPECT_EQ(knn.attend(in, got.view()).distances, 0);
+  EXPECT_EQ(relative_l2(want, got), 0);
+}
+
 TEST_F(SparseTest, EqualsAttentionOverTheStaticAndTheRetrievedKeys) {
   const Matrix<float> q = random(1, 96, 6);
   SparseAttention knn = make(with_index("flat", 20));

@@ -68,6 +68,14 @@ std::vector<std::uint32_t> first_keys(std::size_t n) {
   return ids;
 }
 
+// The last `window` of the first n keys; all of them if window is 0.
+std::vector<std::uint32_t> window_keys(std::size_t n, std::size_t window) {
+  std::vector<std::uint32_t> ids = first_keys(n);
+  if (window > 0 && window < n)
+    ids.erase(ids.begin(), ids.end() - static_cast<std::ptrdiff_t>(window));
+  return ids;
+}
+
 // ---- decode -------------------------------------------------------------------------------------
 
 class AttendPartialTest : public testing::LevelTest {
@@ -178,6 +186,7 @@ struct CausalShape {
   std::size_t d, dv, group, tokens, pos0;
   KvType type = KvType::kBf16;
   float q_scale = 1;
+  std::size_t window = 0;
 };
 
 class AttendCausalTest : public testing::LevelTest {
@@ -193,6 +202,7 @@ class AttendCausalTest : public testing::LevelTest {
                            .tokens = s.tokens,
                            .group = s.group,
                            .pos0 = s.pos0,
+                           .window = s.window,
                            .kv = rows.view(),
                            .scale = 1 / std::sqrt(static_cast<float>(s.d)),
                            .out = out.data(),
@@ -203,9 +213,9 @@ class AttendCausalTest : public testing::LevelTest {
   }
 
   void expect_matches(const CausalShape& s) const {
-    SCOPED_TRACE(::testing::Message()
-                 << "d=" << s.d << " dv=" << s.dv << " group=" << s.group << " tokens=" << s.tokens
-                 << " pos0=" << s.pos0 << " f32=" << (s.type == KvType::kF32));
+    SCOPED_TRACE(::testing::Message() << "d=" << s.d << " dv=" << s.dv << " group=" << s.group
+                                      << " tokens=" << s.tokens << " pos0=" << s.pos0 << " f32="
+                                      << (s.type == KvType::kF32) << " window=" << s.window);
     const Rows rows(s.pos0 + s.tokens, s.d, s.dv, s.type);
     const auto q = random_floats(s.tokens * s.group * s.d, 13, s.q_scale);
     const auto exact = attend(s, rows, q, true), fast = attend(s, rows, q, false);
@@ -215,7 +225,7 @@ class AttendCausalTest : public testing::LevelTest {
         const std::size_t row = t * s.group + g;
         const auto want =
             reference(rows, q.data() + row * s.d, 1 / std::sqrt(static_cast<float>(s.d)),
-                      first_keys(s.pos0 + t + 1));
+                      window_keys(s.pos0 + t + 1, s.window));
         for (std::size_t j = 0; j < s.dv; ++j) {
           ASSERT_NEAR(exact[row * s.dv + j], want[j], 5e-6) << "t=" << t << " g=" << g;
           ASSERT_NEAR(fast[row * s.dv + j], want[j], 0.05) << "t=" << t << " g=" << g;
@@ -268,6 +278,29 @@ TEST_P(AttendCausalTest, SharpSoftmaxMovesItsReferenceOften) {
 TEST_P(AttendCausalTest, SeveralTokenTilesOfAWideGroup) {
   // 1100 query rows: more than one token tile, and a tile that ends inside a register tile.
   expect_matches({64, 64, 11, 100, 3});
+}
+
+TEST_P(AttendCausalTest, MatchesF64WithEveryWindow) {
+  // Windows that cut inside a register tile, that lie within one key block and across several, and
+  // that leave whole blocks of a tile to only some of its rows.
+  for (const std::size_t window : {1u, 2u, 15u, 16u, 17u, 33u, 255u, 256u, 257u, 600u, 5000u})
+    for (const std::size_t pos0 : {0u, 3u, 700u})
+      expect_matches({64, 64, 3, 40, pos0, KvType::kBf16, 1, window});
+  for (const std::size_t group : {1u, 4u, 7u})
+    expect_matches({80, 48, group, 300, 290, KvType::kF32, 1, 40});
+  expect_matches({256, 256, 4, 530, 0, KvType::kBf16, 1, 512});
+}
+
+TEST_P(AttendCausalTest, KeysBeforeTheWindowsAreNeverRead) {
+  Rows rows(900, 64, 64, KvType::kBf16);
+  const std::size_t window = 50, pos0 = 870, tokens = 30;
+  for (std::size_t i = 0; i < (pos0 + 1 - window) * 64; ++i)
+    rows.k16[i] = rows.v16[i] = to_bf16(std::nanf(""));
+  const auto q = random_floats(tokens * 64, 5);
+  for (const bool exact : {true, false})
+    for (const float v :
+         attend({64, 64, 1, tokens, pos0, KvType::kBf16, 1, window}, rows, q, exact))
+      ASSERT_TRUE(std::isfinite(v));
 }
 
 TEST_P(AttendCausalTest, FutureKeysAreNeverRead) {

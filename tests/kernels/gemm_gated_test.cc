@@ -17,6 +17,7 @@ namespace {
 struct Shape {
   std::size_t tokens, rows, cols;
   Quant gate, up;
+  Activation activation = Activation::kSilu;
 };
 
 std::vector<std::byte> weights(const Shape& s, Quant type, std::uint64_t seed) {
@@ -54,7 +55,7 @@ class GemmGatedTest : public ::testing::TestWithParam<Shape> {
     };
     std::vector<float> h = product(s.gate, gate);
     const std::vector<float> u = product(s.up, up);
-    table.swiglu(u.data(), h.data(), h.size());
+    (s.activation == Activation::kSilu ? table.swiglu : table.geglu)(u.data(), h.data(), h.size());
     AlignedBuffer<std::byte> out(gemm_packed_bytes(s.tokens, s.rows));
     table.gemm_pack(h.data(), s.rows, s.tokens, s.rows, out.data());
     return {out.data(), out.data() + out.size()};
@@ -72,6 +73,7 @@ class GemmGatedTest : public ::testing::TestWithParam<Shape> {
       };
       table.gemm_gated({.gate = part(s.gate, gate),
                         .up = part(s.up, up),
+                        .activation = s.activation,
                         .rows = std::min(piece, s.rows - r),
                         .cols = s.cols,
                         .tokens = s.tokens,
@@ -105,7 +107,9 @@ INSTANTIATE_TEST_SUITE_P(Shapes, GemmGatedTest,
                                            Shape{16, 300, 1024, Quant::kQ5_0, Quant::kQ5_0},
                                            Shape{70, 160, 2304, Quant::kQ4_K,
                                                  Quant::kQ6_K},  // several panels of columns
-                                           Shape{45, 129, 1056, Quant::kBF16, Quant::kF16}));
+                                           Shape{45, 129, 1056, Quant::kBF16, Quant::kF16},
+                                           Shape{33, 70, 96, Quant::kQ8_0, Quant::kQ4_1,
+                                                 Activation::kGelu}));
 
 }  // namespace
 }  // namespace ra::kernels

@@ -140,7 +140,7 @@ TEST_P(CpuBackendTest, ManyTokensAreSplitAmongManyThreads) {
   EXPECT_LE(relative_error(got, want), 2e-6);
 }
 
-TEST_P(CpuBackendTest, EmbedAndNormMatchTheReference) {
+TEST_P(CpuBackendTest, EmbedNormAndAddMatchTheReference) {
   CpuBackend backend;
   const OwnedWeight table(Quant::kQ8_0, 50, 96), gain(Quant::kF32, 1, 96, 4),
       gain16(Quant::kF16, 1, 96, 4);
@@ -149,15 +149,23 @@ TEST_P(CpuBackendTest, EmbedAndNormMatchTheReference) {
   for (const std::size_t n : {1u, 70u}) {
     const std::span<const std::int32_t> some(ids.data(), n);
     Matrix<float> want(n, 96), got(n, 96);
-    reference_.embed(table.w, some, want.view());
-    backend.embed(table.w, some, got.view());
-    EXPECT_TRUE(same_bits(got, want));
+    for (const float scale : {25.3f, 1.0f}) {
+      reference_.embed(table.w, some, scale, want.view());
+      backend.embed(table.w, some, scale, got.view());
+      EXPECT_TRUE(same_bits(got, want));
+    }
     for (const Weight& g : {gain.w, gain16.w}) {
       Matrix<float> norm_want(n, 96), norm(n, 96);
       reference_.rms_norm(want.view(), g, 1e-5f, norm_want.view());
       backend.rms_norm(want.view(), g, 1e-5f, norm.view());
       EXPECT_LE(relative_error(norm, norm_want), 1e-6);
+      backend.rms_norm(got.view(), g, 1e-5f, got.view());  // in place
+      EXPECT_TRUE(same_bits(got, norm));
+      backend.embed(table.w, some, 1, got.view());
     }
+    reference_.add(got.view(), want.view());
+    backend.add(got.view(), got.view());
+    EXPECT_TRUE(same_bits(got, want));
   }
 }
 
@@ -182,17 +190,24 @@ TEST_P(CpuBackendTest, SeveralProductsAreAsOneByOne) {
 TEST_P(CpuBackendTest, FeedForwardMatchesTheReferenceAtEveryRowCount) {
   const OwnedWeight gate(Quant::kQ5_0, 224, 96, 1), up(Quant::kQ8_0, 224, 96, 2),
       down(Quant::kQ4_1, 96, 224, 3);
-  const FeedForward w{gate.w, up.w, down.w};
   CpuBackend fast, exact(Compute::kF32);
   for (const std::size_t tokens : {1u, 8u, 9u, 70u}) {
-    const auto h = random_matrix(tokens, 96, 4);
-    auto want = random_matrix(tokens, 96, 5), got = random_matrix(tokens, 96, 5),
-         got_f32 = random_matrix(tokens, 96, 5);
-    reference_.feed_forward(w, h.view(), want.view());
-    fast.feed_forward(w, h.view(), got.view());
-    exact.feed_forward(w, h.view(), got_f32.view());
-    EXPECT_LE(relative_error(got, want), 1e-2) << tokens;
-    EXPECT_LE(relative_error(got_f32, want), 3e-6) << tokens;
+    for (const Activation activation : {Activation::kSilu, Activation::kGelu})
+      for (const bool add : {true, false}) {
+        const FeedForward w{gate.w, up.w, down.w, activation, add};
+        const auto h = random_matrix(tokens, 96, 4);
+        auto want = random_matrix(tokens, 96, 5), got = random_matrix(tokens, 96, 5),
+             got_f32 = random_matrix(tokens, 96, 5);
+        reference_.feed_forward(w, h.view(), want.view());
+        fast.feed_forward(w, h.view(), got.view());
+        exact.feed_forward(w, h.view(), got_f32.view());
+        EXPECT_LE(relative_error(got, want), 1e-2) << tokens;
+        EXPECT_LE(relative_error(got_f32, want), 3e-6) << tokens;
+        if (add) continue;
+        auto in_place = random_matrix(tokens, 96, 4);
+        fast.feed_forward(w, in_place.view(), in_place.view());
+        EXPECT_TRUE(same_bits(in_place, got)) << tokens;
+      }
   }
 }
 

@@ -39,7 +39,8 @@ class Scene {
     std::copy(values.begin(), values.end(), m.data());
   }
   AttendInput input() {
-    return {1, pos, q.view(), &cache, 1 / std::sqrt(static_cast<float>(cache.shape().head_dim))};
+    return {1,     pos, q.view(), &cache, 1 / std::sqrt(static_cast<float>(cache.shape().head_dim)),
+            window};
   }
   Matrix<float> run(AttentionPolicy& policy, AttendStats* stats = nullptr) {
     Matrix<float> out(q.rows(), q.cols());
@@ -51,6 +52,7 @@ class Scene {
   KvCache cache;
   Matrix<float> q;
   std::int64_t pos;
+  std::int64_t window = 0;
 };
 
 double relative_error(const Matrix<float>& got, const Matrix<float>& want) {
@@ -102,6 +104,20 @@ TEST_P(ExactAttentionTest, DecodeJoinsItsKeyRanges) {
   }
 }
 
+TEST_P(ExactAttentionTest, AWindowLeavesTheLastKeys) {
+  test::ReferenceAttention reference;
+  ExactAttention exact(Compute::kF32);
+  for (const std::size_t tokens : {1u, 300u})
+    for (const std::int64_t window : {1, 200, 1200, 5000}) {
+      Scene scene({4, 2, 32}, 1200, tokens, KvType::kBf16);
+      const auto all = scene.run(exact);
+      scene.window = window;
+      const auto got = scene.run(exact);
+      EXPECT_LE(relative_error(got, scene.run(reference)), 1e-6) << tokens << " window " << window;
+      EXPECT_EQ(same_bits(got, all), window >= 1200) << tokens << " window " << window;
+    }
+}
+
 TEST_P(ExactAttentionTest, AnyNumberOfThreadsGivesTheSameBits) {
   for (const std::size_t tokens : {1u, 80u}) {
     Scene scene({14, 2, 64}, 1100, tokens, KvType::kBf16);
@@ -123,9 +139,15 @@ TEST_P(ExactAttentionTest, CountsTheBytesRead) {
   EXPECT_EQ(stats.bytes, 300 * 2 * (64 + 64) * 2);
   EXPECT_EQ(stats.distances, 0);
   EXPECT_GT(stats.static_ms, 0);
+  decode.window = 100;
+  decode.run(policy, &stats);
+  EXPECT_EQ(stats.bytes, 100 * 2 * (64 + 64) * 2);
   Scene prefill({4, 4, 20}, 30, 10, KvType::kF32);
   prefill.run(policy, &stats);
   EXPECT_EQ(stats.bytes, 30 * 4 * (20 + 20) * 4);
+  prefill.window = 5;  // positions 20 to 29 see keys 16 to 29
+  prefill.run(policy, &stats);
+  EXPECT_EQ(stats.bytes, 14 * 4 * (20 + 20) * 4);
 }
 
 }  // namespace

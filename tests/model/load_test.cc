@@ -78,6 +78,46 @@ TEST(Load, ReadsQwen2WithBiasesAndTiedOutput) {
   EXPECT_EQ(m.weights.layers[1].bk.type, kernels::Quant::kF32);
 }
 
+TEST(Load, FusedWeightsAreRowsOfOneTensor) {
+  const FakeGguf file(tiny_model("phi3-f16"));
+  const Model m = load(file);
+  const LayerWeights& w = m.weights.layers[1];
+  const gguf::Tensor& qkv = *file.tensor("blk.1.attn_qkv.weight");
+  EXPECT_EQ(w.wq.data, qkv.data);
+  EXPECT_EQ(w.wq.rows, 32u);
+  EXPECT_EQ(w.wk.data, qkv.data + 32 * 64);
+  EXPECT_EQ(w.wk.rows, 16u);
+  EXPECT_EQ(w.wv.data, qkv.data + 48 * 64);
+  EXPECT_EQ(w.wv.rows, 16u);
+  const gguf::Tensor& up = *file.tensor("blk.1.ffn_up.weight");
+  EXPECT_EQ(w.gate.data, up.data);
+  EXPECT_EQ(w.up.data, up.data + 48 * 64);
+  EXPECT_EQ(w.up.rows, 48u);
+  expect_refused("phi3-f16", "rope_factors_long.weight", [](FakeGguf& f) {
+    f.add_floats("rope_factors_long.weight", std::vector<float>(4, 1));
+  });
+}
+
+TEST(Load, NormsOfHeadsAndResidualsMustBeThere) {
+  for (const std::string name : {"blk.1.attn_q_norm.weight", "blk.0.attn_k_norm.weight"}) {
+    expect_refused("qwen3-f16", name, [&](FakeGguf& f) { f.erase_tensor(name); });
+    expect_refused("gemma3-f16", name, [&](FakeGguf& f) { f.erase_tensor(name); });
+    expect_refused("llama-f32", name,
+                   [&](FakeGguf& f) { f.add_floats(name, std::vector<float>(8)); });
+  }
+  for (const std::string name : {"blk.3.post_attention_norm.weight", "blk.5.post_ffw_norm.weight"})
+    expect_refused("gemma3-f16", name, [&](FakeGguf& f) { f.erase_tensor(name); });
+}
+
+TEST(Load, LayersWithAWindowMayHaveARopeOfTheirOwn) {
+  const FakeGguf file(tiny_model("gemma3-f16"));
+  const Model m = load(file, {.rope_scaling = RopeScaling{RopeScalingType::kLinear, 8, {}}});
+  ASSERT_EQ(m.window_inv_freq.size(), m.inv_freq.size());
+  EXPECT_DOUBLE_EQ(m.inv_freq[0], 1.0 / 8);
+  EXPECT_DOUBLE_EQ(m.window_inv_freq[0], 1);
+  EXPECT_TRUE(load(FakeGguf(tiny_model("llama-window"))).window_inv_freq.empty());
+}
+
 TEST(Load, RowsOfBlocksHaveTheirBytes) {
   const FakeGguf file(tiny_model("llama-q4_1-q8_0"));
   const Model m = load(file);

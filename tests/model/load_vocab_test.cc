@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -50,6 +51,26 @@ TEST(LoadVocab, Llama3AddsBosUnlessTheFileSaysOtherwise) {
   file.erase("tokenizer.ggml.add_bos_token");
   EXPECT_TRUE(load_vocab(file).add_bos);
   file.erase("tokenizer.ggml.bos_token_id");
+  EXPECT_THROW(load_vocab(file), Error);
+}
+
+TEST(LoadVocab, SentencePieceHasScoresAndDefaultsOfItsOwn) {
+  FakeGguf file(tiny_model("gemma3-f16"));
+  const tokenizer::Vocab v = load_vocab(file);
+  EXPECT_EQ(v.model, "llama");
+  ASSERT_EQ(v.scores.size(), 320u);
+  EXPECT_GT(v.scores[263], v.scores[264]);
+  EXPECT_EQ(v.unknown, 3);
+  EXPECT_TRUE(v.add_bos);
+  EXPECT_FALSE(v.add_space_prefix);
+  EXPECT_TRUE(load_vocab(FakeGguf(tiny_model("phi3-f16"))).add_space_prefix);
+  file.erase("tokenizer.ggml.add_bos_token");
+  file.erase("tokenizer.ggml.add_space_prefix");
+  EXPECT_TRUE(load_vocab(file).add_bos);
+  EXPECT_TRUE(load_vocab(file).add_space_prefix);
+  std::vector<double> scores(320);
+  scores[7] = NAN;
+  file.set("tokenizer.ggml.scores", gguf::Array(scores));
   EXPECT_THROW(load_vocab(file), Error);
 }
 

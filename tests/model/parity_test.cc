@@ -190,7 +190,7 @@ TEST_P(Parity, FastDecodeStaysClose) {
   EXPECT_LE(std::abs(f.shift), 0.003);
 }
 
-INSTANTIATE_TEST_SUITE_P(Model, Parity, testing::Values("smollm2", "qwen"),
+INSTANTIATE_TEST_SUITE_P(Model, Parity, testing::Values("smollm2", "qwen", "gemma3"),
                          [](const auto& test) { return std::string(test.param); });
 
 }  // namespace

@@ -121,9 +121,49 @@ TEST(ReadConfig, TheKvCacheMustNotOverflow) {
 
 TEST(ReadConfig, RefusesGraphsThatItDoesNotHave) {
   expect_refused_value("expert_count", int64_t{8});
-  expect_refused_value("attention.sliding_window", int64_t{512});
-  const auto whole = [](FakeGguf& f) { f.set("llama.attention.sliding_window", int64_t{2048}); };
-  EXPECT_NO_THROW(config_after(whole));
+  expect_refused_value("attn_logit_softcapping", 50.0);
+  expect_refused_value("final_logit_softcapping", 30.0);
+  FakeGguf qwen(test::tiny_model("qwen2-f32"));
+  qwen.set("qwen2.attention.sliding_window", int64_t{2047});
+  EXPECT_THROW(read_config(qwen, *find_architecture("qwen2"), {}), Error);
+  qwen.set("qwen2.attention.sliding_window", int64_t{2048});  // the whole context
+  EXPECT_EQ(read_config(qwen, *find_architecture("qwen2"), {}).window(0), 0);
+}
+
+TEST(ReadConfig, EveryLayerOfAMistralHasTheWindow) {
+  EXPECT_EQ(config_after([](FakeGguf&) {}).windows, (std::vector<int64_t>{0, 0}));
+  const Config c =
+      config_after([](FakeGguf& f) { f.set("llama.attention.sliding_window", int64_t{512}); });
+  EXPECT_EQ(c.windows, (std::vector<int64_t>{512, 512}));
+  EXPECT_FALSE(c.has_own_rope(0));
+  for (const int64_t bad : {int64_t{-1}, int64_t{1} << 41})
+    expect_refused_value("attention.sliding_window", bad);
+}
+
+TEST(ReadConfig, GemmaHasAWindowInFiveLayersOfSix) {
+  const auto config = [](const Change& change) {
+    FakeGguf file(test::tiny_model("gemma3-f16"));
+    change(file);
+    return read_config(file, *find_architecture("gemma3"), {});
+  };
+  const Config c = config([](FakeGguf&) {});
+  EXPECT_EQ(c.windows, (std::vector<int64_t>{4, 4, 4, 4, 4, 0}));
+  EXPECT_TRUE(c.has_own_rope(4));
+  EXPECT_FALSE(c.has_own_rope(5));
+  EXPECT_EQ(c.rope_base, 1e6);
+  EXPECT_EQ(c.window_rope_base, 1e4);
+  EXPECT_EQ(c.activation, Activation::kGelu);
+  EXPECT_FLOAT_EQ(c.embedding_scale, std::sqrt(32.f));
+  EXPECT_FLOAT_EQ(c.attention_scale, 0.25f);
+  const Config other = config([](FakeGguf& f) {
+    f.set("gemma3.attention.sliding_window_pattern", int64_t{2});
+    f.set("gemma3.rope.freq_base_swa", 500.0);
+  });
+  EXPECT_EQ(other.windows, (std::vector<int64_t>{4, 0, 4, 0, 4, 0}));
+  EXPECT_EQ(other.window_rope_base, 500);
+  // 27B: 62 layers, width over heads under the root.
+  const Config large = config([](FakeGguf& f) { f.set("gemma3.block_count", int64_t{62}); });
+  EXPECT_FLOAT_EQ(large.attention_scale, std::sqrt(2.f / 32));
 }
 
 TEST(ReadConfig, RopeScalingOfTheFile) {
@@ -161,11 +201,13 @@ TEST(ReadConfig, RopeScalingOfTheFile) {
   refused("rope.scaling.factor", "linear", NAN);
   refused("rope.scaling.factor", "yarn", 0.5);
   refused("rope.scaling.original_context_length", "yarn", 4);
-  expect_refused("rope.scaling.attn_factor", [](FakeGguf& f) {
-    f.set("llama.rope.scaling.type", std::string("yarn"));
-    f.set("llama.rope.scaling.factor", 4.0);
-    f.set("llama.rope.scaling.attn_factor", 0.7);
-  });
+  for (const std::string key : {"rope.scaling.attn_factor", "rope.scaling.yarn_beta_fast",
+                                "rope.scaling.yarn_beta_slow", "rope.scaling.yarn_attn_factor"})
+    expect_refused(key, [&](FakeGguf& f) {
+      f.set("llama.rope.scaling.type", std::string("yarn"));
+      f.set("llama.rope.scaling.factor", 4.0);
+      f.set("llama." + key, 0.7);
+    });
 }
 
 TEST(ReadConfig, AnOverrideReplacesTheFilesScaling) {

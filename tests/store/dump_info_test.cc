@@ -126,14 +126,18 @@ TEST_F(DumpInfoTest, ListsAreChecked) {
       "/phase");
 }
 
-TEST_F(DumpInfoTest, LayersThatThisToolDoesNotModelAreRefused) {
+TEST_F(DumpInfoTest, AttributesOfTheQueriesAreChecked) {
   const auto with = [&](const char* name, hid_t type, auto value) {
     return where_after([&](hid_t f) {
       const Hid q(H5Dopen2(f, "/layers/02/q", H5P_DEFAULT), H5Dclose);
       set(q.get(), name, type, value);
     });
   };
-  EXPECT_EQ(with("sliding_window", H5T_NATIVE_INT64, std::int64_t{512}), "/layers/02/q");
+  EXPECT_EQ(with("sliding_window", H5T_NATIVE_INT64, std::int64_t{512}), "");
+  EXPECT_EQ(with("sliding_window", H5T_NATIVE_INT64, std::int64_t{0}),
+            "/layers/02/q@sliding_window");
+  EXPECT_EQ(with("sliding_window", H5T_NATIVE_DOUBLE, 512.0), "/layers/02/q@sliding_window");
+  EXPECT_EQ(with("rope_base", H5T_NATIVE_DOUBLE, 1e4), "");
   EXPECT_EQ(with("softcap", H5T_NATIVE_DOUBLE, 50.0), "/layers/02/q");
   EXPECT_EQ(with("post_rope", H5T_NATIVE_UINT8, std::uint8_t{0}), "/layers/02/q");
   EXPECT_EQ(with("scale", H5T_NATIVE_DOUBLE, 0.5), "/layers/02/q");  // unlike the first layer's

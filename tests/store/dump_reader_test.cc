@@ -100,6 +100,32 @@ TEST_F(DumpReaderTest, LayersThatAreNotThereAreNamed) {
   EXPECT_EQ(e.text().where, "layer 1");
 }
 
+TEST_F(DumpReaderTest, LayersWithAWindowAreKnownButNotRead) {
+  Sample s = sample_dump();
+  s.info.layer_attributes = {{0, {.sliding_window = 49, .rope_base = 500.0}},
+                             {2, {.sliding_window = 50}}};
+  WriterOptions in_parts = small_parts();
+  in_parts.single_limit = 1000;
+  in_parts.out = folder_ / "parts.h5";
+  write_sample(s, {.out = out_});
+  write_sample(s, in_parts);
+  for (const auto& file : {out_, in_parts.out}) {
+    const auto reader = DumpReader::open(file);
+    EXPECT_EQ(reader->info().layer_attributes, s.info.layer_attributes);
+    EXPECT_TRUE(reader->has_layer(0));
+    for (const auto& read : {std::function<void()>([&] { reader->check_layer(0); }),
+                             std::function<void()>([&] { (void)reader->read_k(0, 0, 0, 1); }),
+                             std::function<void()>([&] { (void)reader->read_q(0, 0, 0, 1); })}) {
+      const Error e = error_of(read);
+      EXPECT_EQ(e.code(), Exit::kBadData);
+      EXPECT_EQ(e.text().where, "layer 0");
+      EXPECT_EQ(e.text().hint, "--layers 2,3");
+    }
+    EXPECT_NO_THROW(reader->check_layer(2));  // 50 tokens: the window holds them all
+    EXPECT_EQ(reader->read_k(2, 0, 0, 1).rows(), 1u);
+  }
+}
+
 TEST_F(DumpReaderTest, ReadersMayShareAFileBetweenThreads) {
   const Sample s = sample_dump();
   WriterOptions options = small_parts();

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <vector>
 
 #include "kernels/quant.h"
@@ -25,9 +26,15 @@ double kv_value(const void* rows, kernels::KvType type, std::size_t i) {
 }  // namespace
 
 void ReferenceBackend::embed(const model::Weight& table, std::span<const std::int32_t> ids,
-                             MatView<float> x) {
+                             float scale, MatView<float> x) {
   for (std::size_t t = 0; t < ids.size(); ++t)
-    std::ranges::copy(decoded_row(table, static_cast<std::size_t>(ids[t])), x.row(t));
+    std::ranges::transform(decoded_row(table, static_cast<std::size_t>(ids[t])), x.row(t),
+                           [&](float v) { return v * scale; });
+}
+
+void ReferenceBackend::add(MatView<const float> y, MatView<float> x) {
+  for (std::size_t t = 0; t < x.rows; ++t)
+    for (std::size_t i = 0; i < x.cols; ++i) x.row(t)[i] += y.row(t)[i];
 }
 
 void ReferenceBackend::matmul(MatView<const float> x,
@@ -87,15 +94,22 @@ void ReferenceBackend::rope(const model::Rope& rope, std::int64_t pos, MatView<f
 
 void ReferenceBackend::feed_forward(const model::FeedForward& w, MatView<const float> h,
                                     MatView<float> y) {
+  const auto silu = [](double g) { return g / (1 + std::exp(-g)); };
+  const auto gelu = [](double g) {
+    return g / 2 * (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (g + 0.044715 * g * g * g)));
+  };
   Matrix<float> gate(h.rows, w.gate.rows), up(h.rows, w.gate.rows);
   matmul(h, {{w.gate, {}, gate.view()}, {w.up, {}, up.view()}});
   for (std::size_t t = 0; t < gate.rows(); ++t)
     for (std::size_t i = 0; i < gate.cols(); ++i) {
       const double g = gate.row(t)[i];
-      gate.row(t)[i] =
-          static_cast<float>(g / (1 + std::exp(-g)) * static_cast<double>(up.row(t)[i]));
+      const double a = w.activation == model::Activation::kSilu ? silu(g) : gelu(g);
+      gate.row(t)[i] = static_cast<float>(a * static_cast<double>(up.row(t)[i]));
     }
-  matmul_add(w.down, gate.view(), y);
+  if (w.add)
+    matmul_add(w.down, gate.view(), y);
+  else
+    matmul(gate.view(), {{w.down, {}, y}});
 }
 
 model::AttendStats ReferenceAttention::attend(const model::AttendInput& in, MatView<float> out) {
@@ -108,19 +122,22 @@ model::AttendStats ReferenceAttention::attend(const model::AttendInput& in, MatV
     for (std::size_t h = 0; h < heads; ++h) {
       const kernels::KvRows kv = in.cache->rows(in.layer, static_cast<int>(h / group));
       const std::size_t n = static_cast<std::size_t>(in.pos) + t + 1;
+      const auto window = static_cast<std::size_t>(in.window);
+      const std::size_t first = window > 0 && window < n ? n - window : 0;
       std::vector<double> p(n);
-      for (std::size_t j = 0; j < n; ++j) {
+      for (std::size_t j = first; j < n; ++j) {
         for (std::size_t i = 0; i < dim; ++i)
           p[j] +=
               static_cast<double>(in.q.row(t)[h * dim + i]) * kv_value(kv.k, kv.type, j * dim + i);
         p[j] *= static_cast<double>(in.scale);
       }
-      const double high = *std::ranges::max_element(p);
+      const double high =
+          *std::max_element(p.begin() + static_cast<std::ptrdiff_t>(first), p.end());
       double sum = 0;
-      for (double& v : p) sum += v = std::exp(v - high);
+      for (std::size_t j = first; j < n; ++j) sum += p[j] = std::exp(p[j] - high);
       for (std::size_t i = 0; i < value_dim; ++i) {
         double acc = 0;
-        for (std::size_t j = 0; j < n; ++j)
+        for (std::size_t j = first; j < n; ++j)
           acc += p[j] * kv_value(kv.v, kv.type, j * value_dim + i);
         out.row(t)[h * value_dim + i] = static_cast<float>(acc / sum);
       }

@@ -53,9 +53,16 @@ Json read_golden(const std::string& name) {
 }
 
 Vocab small_vocab(const Json& golden) {
-  Vocab v{.model = "gpt2", .pre = golden["pre"]};
+  const bool spm = golden.contains("scores");
+  Vocab v{.model = spm ? "llama" : "gpt2", .pre = golden["pre"]};
   v.tokens = golden["tokens"].get<std::vector<std::string>>();
-  v.merges = golden["merges"].get<std::vector<std::string>>();
+  if (spm) {
+    v.scores = golden["scores"].get<std::vector<float>>();
+    v.unknown = golden["unknown"];
+    v.add_space_prefix = golden["add_space_prefix"];
+  } else {
+    v.merges = golden["merges"].get<std::vector<std::string>>();
+  }
   for (const int type : golden["types"]) v.types.push_back(static_cast<TokenType>(type));
   return v;
 }

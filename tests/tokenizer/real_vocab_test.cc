@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The vocabularies of real models against PyPI `tokenizers`: all tokens, all code points below
-// U+30000 alone and in text, 10,000 random strings, runs of a million characters.
+// The vocabularies of real models against PyPI `tokenizers` and `sentencepiece`: all tokens, all
+// code points below U+30000 alone and in text, 10,000 random strings, runs of a million characters.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -61,7 +61,8 @@ TEST_P(RealVocabulary, MillionEqualCharacters) {
 
 INSTANTIATE_TEST_SUITE_P(Models, RealVocabulary,
                          testing::Values(Pairing{"smollm2", "smollm"}, Pairing{"qwen", "qwen2"},
-                                         Pairing{"qwen", "llama-bpe"}),
+                                         Pairing{"qwen", "llama-bpe"},
+                                         Pairing{"gemma3", "default"}),
                          [](const auto& test) {
                            std::string name = std::string(test.param.model) + test.param.rule;
                            std::erase(name, '-');

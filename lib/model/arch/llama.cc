@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Llama and what shares its graph (SmolLM, Mistral without its window, TinyLlama, ...).
+// Llama and what shares its graph (SmolLM, Mistral with or without its window, TinyLlama, ...).
 #include "lib/model/arch/registry.h"
 
 namespace ra::model {
@@ -10,7 +10,7 @@ extern const Architecture kLlama;
 const Architecture kLlama{
     .name = "llama",
     .rope_style = RopeStyle::kInterleaved,
-    .qkv_bias = false,
+    .window_period = 1,
 };
 
 }  // namespace ra::model

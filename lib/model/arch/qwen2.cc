@@ -7,7 +7,6 @@ namespace ra::model {
 extern const Architecture kQwen2;
 const Architecture kQwen2{
     .name = "qwen2",
-    .rope_style = RopeStyle::kHalf,
     .qkv_bias = true,
 };
 

@@ -5,13 +5,15 @@
 
 namespace ra::model {
 
-extern const Architecture kLlama;  // llama.cc
-extern const Architecture kQwen2;  // qwen2.cc
+extern const Architecture kLlama;   // llama.cc
+extern const Architecture kQwen2;   // qwen2.cc
+extern const Architecture kQwen3;   // qwen3.cc
+extern const Architecture kGemma3;  // gemma3.cc
+extern const Architecture kPhi3;    // phi3.cc
 
 namespace {
-constexpr std::array<const Architecture*, 2> kArchitectures{
-    &kLlama,
-    &kQwen2,
+constexpr std::array<const Architecture*, 5> kArchitectures{
+    &kLlama, &kQwen2, &kQwen3, &kGemma3, &kPhi3,
 };
 }  // namespace
 

@@ -3,7 +3,7 @@
 """Writes NAME.ref for the tiny models of tests/golden/gguf: logits and post-RoPE Q, K, V of
 `transformers` in f32, and a greedy continuation. Needs torch, transformers and gguf from PyPI.
 
-    python3 tests/golden/model/make_golden.py
+    python3 tests/golden/model/make_golden.py [NAME...]
 """
 import math
 import pathlib
@@ -34,6 +34,11 @@ CASES = {
     "llama-f32.llama3": ("llama-f32", LLAMA3),
     "qwen2-f32.yarn": ("qwen2-f32", {"rope_type": "yarn", "factor": 4.0,
                                      "original_max_position_embeddings": ORIGINAL_CONTEXT}),
+    "llama-window": ("llama-window", None),
+    "qwen3-f16": ("qwen3-f16", None),
+    "gemma3-f16": ("gemma3-f16", None),
+    "gemma3-f16.linear": ("gemma3-f16", {"rope_type": "linear", "factor": 8.0}),
+    "phi3-f16": ("phi3-f16", None),
 }
 
 
@@ -64,7 +69,8 @@ def llama3_divisors(base, dims):
 
 def main():
     torch.set_num_threads(2)
-    for name, (model_name, rope) in CASES.items():
+    for name in sys.argv[1:] or CASES:
+        model_name, rope = CASES[name]
         path = HERE.parent / "gguf" / f"{model_name}.gguf"
         model = reference.Reference(path, rope)
         vocab = model.model.config.vocab_size

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Write the tokenizer fixtures: what PyPI `tokenizers` makes of a large set of inputs.
+"""Write the tokenizer fixtures: what PyPI `tokenizers` and `sentencepiece` make of a large set of
+inputs.
 
 The inputs are generated the same way here and in tests/tokenizer/fixture.cc, so that only hashes of
 the ids are kept, one per block of inputs, beside a few hundred cases in full.
@@ -10,18 +11,22 @@ the ids are kept, one per block of inputs, beside a few hundred cases in full.
     MODEL.RULE.json  hashes and cases for the vocabulary of a real model; the test reads the
                      vocabulary itself from the model file, if it is in the cache
 
-Needs `tokenizers` and, for the real models, `gguf`:
+Needs `tokenizers`, `sentencepiece` with `protobuf` and, for the real models, `gguf`:
 
     python tests/golden/tokenizer/make_fixture.py [--strings N] [--out DIR]
 """
 import argparse
 import hashlib
+import io
 import json
 import os
 import pathlib
+import re
 import struct
 from importlib.metadata import version
 
+import sentencepiece
+from sentencepiece import sentencepiece_model_pb2
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, trainers
 from tokenizers import pre_tokenizers as pre
 
@@ -204,6 +209,56 @@ def build(rule, tokens, types, merges):
     return tokenizer
 
 
+SPACE = "\u2581"
+
+
+class SentencePiece:
+    """A SentencePiece model over the vocabulary of a GGUF file, used like a `Tokenizer`."""
+
+    class Encoding:
+        def __init__(self, ids):
+            self.ids = ids
+
+    def __init__(self, tokens, types, scores, unknown, add_space_prefix):
+        self.encode_special_tokens = True
+        self.ids = {t: i for i, t in enumerate(tokens)}
+        self.control = {t for i, (t, k) in enumerate(zip(tokens, types)) if k in (CONTROL, UNKNOWN) or i == unknown}
+        user = [t.replace(SPACE, " ") for t, k in zip(tokens, types) if k == USER]
+        self.special = re.compile("|".join(map(re.escape, sorted([*self.control, *user], key=len, reverse=True))))
+
+        def processor(prefix):
+            model = sentencepiece_model_pb2.ModelProto()
+            for i, (token, kind, score) in enumerate(zip(tokens, types, scores)):
+                model.pieces.add(piece=token.replace(" ", SPACE), score=score,
+                                 type=UNKNOWN if i == unknown else kind)
+            model.trainer_spec.model_type = 2  # BPE
+            model.trainer_spec.byte_fallback = BYTE in types
+            model.normalizer_spec.name = "identity"
+            model.normalizer_spec.add_dummy_prefix = prefix
+            model.normalizer_spec.remove_extra_whitespaces = False
+            return sentencepiece.SentencePieceProcessor(model_proto=model.SerializeToString())
+        self.first, self.rest = processor(add_space_prefix), processor(False)
+
+    def encode_batch(self, texts, add_special_tokens):
+        if self.encode_special_tokens:  # control tokens are text
+            return [self.Encoding(ids) for ids in self.first.encode(texts)]
+        return [self.Encoding(self.with_control(text)) for text in texts]
+
+    def encode(self, text):
+        return self.encode_batch([text], False)[0]
+
+    def with_control(self, text):
+        """SentencePiece never reads control tokens: the text between them is its business."""
+        ids, begin = [], 0
+        for match in self.special.finditer(text):
+            if match.group() not in self.control:
+                continue
+            ids += (self.rest if begin else self.first).encode(text[begin:match.start()])
+            ids.append(self.ids[match.group()])
+            begin = match.end()
+        return ids + (self.rest if begin else self.first).encode(text[begin:])
+
+
 def hash_of(encodings):
     h = hashlib.sha256()
     for ids in encodings:
@@ -211,7 +266,8 @@ def hash_of(encodings):
     return h.hexdigest()[:16]
 
 
-def hashes(tokenizer, tokens, types, strings):
+def hashes(tokenizer, raw, strings):
+    """`raw`: the bytes of each token."""
     def encode(texts, special=False):
         tokenizer.encode_special_tokens = not special  # True: their spellings are plain text
         return [e.ids for e in tokenizer.encode_batch(texts, add_special_tokens=False)]
@@ -220,7 +276,6 @@ def hashes(tokenizer, tokens, types, strings):
         size = BLOCK[name]
         return [hash_of(encode(texts[i:i + size], special)) for i in range(0, len(texts), size)]
 
-    raw = [token_bytes(t, k) for t, k in zip(tokens, types)]
     h = hashlib.sha256()
     for b in raw:
         h.update(struct.pack("<i", len(b)) + b)
@@ -277,10 +332,42 @@ def small_vocabulary(rule):
     return tokens, types, merges
 
 
-def real_vocabulary(path):
+def small_spm_vocabulary(byte_tokens):
+    """About 900 pieces: control and user tokens, unused ones, and scores that many share."""
+    texts = [" ".join(WORDS[i:i + 7]) for i in range(len(WORDS))] * 40
+    texts += [random_string(10**6 + i).replace("\0", "") for i in range(4000)]
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(texts), model_writer=model, model_type="bpe", vocab_size=900,
+        byte_fallback=byte_tokens, character_coverage=0.98, normalization_rule_name="identity",
+        remove_extra_whitespaces=False, add_dummy_prefix=False, allow_whitespace_only_pieces=True,
+        control_symbols=["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|im"],
+        user_defined_symbols=["<tool_call>", "</tool_call>", "<tool", "cafe\u0301<", "\n\n",
+                              SPACE * 3, "=" * 4], num_threads=1, minloglevel=2)
+    pieces = sentencepiece_model_pb2.ModelProto.FromString(model.getvalue()).pieces
+    tokens, types = [p.piece for p in pieces], [p.type for p in pieces]
+    normal = [i for i, k in enumerate(types) if k == NORMAL]
+    for i in normal[5:400:13]:
+        types[i] = UNUSED
+    return tokens, types, [float(int(p.score / 3)) for p in pieces]
+
+
+def spm_token_bytes(token, kind):
+    if kind == BYTE:
+        return bytes([int(token[3:5], 16)])
+    return (token.replace(SPACE, " ") if kind in (NORMAL, USER, UNUSED) else token).encode()
+
+
+def spm_fixture(tokens, types, scores, unknown, add_space_prefix, strings):
+    oracle = SentencePiece(tokens, types, scores, unknown, add_space_prefix)
+    return {"oracle": "sentencepiece " + version("sentencepiece"), "pre": "default",
+            **hashes(oracle, [spm_token_bytes(t, k) for t, k in zip(tokens, types)], strings)}
+
+
+def real_vocabulary(path, *keys):
     import gguf
     fields = gguf.GGUFReader(path).fields
-    return [fields["tokenizer.ggml." + k].contents() for k in ("tokens", "token_type", "merges")]
+    return [fields["tokenizer.ggml." + k].contents() for k in keys]
 
 
 def write(path, data):
@@ -309,7 +396,8 @@ def main():
     oracle = "tokenizers " + version("tokenizers")
     for rule in RULES:
         tokens, types, merges = small_vocabulary(rule)
-        made = hashes(build(rule, tokens, types, merges), tokens, types, args.strings)
+        raw = [token_bytes(t, k) for t, k in zip(tokens, types)]
+        made = hashes(build(rule, tokens, types, merges), raw, args.strings)
         write(args.out / f"{rule}.json", {"oracle": oracle, "pre": rule, "tokens": tokens,
                                           "types": types, "merges": merges, **made})
     # Llama 3's own vocabulary is not free to fetch: its rule is tried on Qwen's, which has the
@@ -319,9 +407,23 @@ def main():
         if not file.exists():
             print(f"{file} is not there: {model}.{rule}.json left as it is")
             continue
-        tokens, types, merges = real_vocabulary(file)
-        made = hashes(build(rule, tokens, types, merges), tokens, types, args.strings)
+        tokens, types, merges = real_vocabulary(file, "tokens", "token_type", "merges")
+        raw = [token_bytes(t, k) for t, k in zip(tokens, types)]
+        made = hashes(build(rule, tokens, types, merges), raw, args.strings)
         write(args.out / f"{model}.{rule}.json", {"oracle": oracle, "pre": rule, "model": model, **made})
+    for name, byte_tokens, prefix in [("spm", True, False), ("spm-unknown", False, True)]:
+        tokens, types, scores = small_spm_vocabulary(byte_tokens)
+        unknown = types.index(UNKNOWN)
+        made = spm_fixture(tokens, types, scores, unknown, prefix, args.strings)
+        write(args.out / f"{name}.json", {"tokens": tokens, "types": types, "scores": scores,
+                                          "unknown": unknown, "add_space_prefix": prefix, **made})
+    file = args.models / "gemma3.gguf"
+    if not file.exists():
+        print(f"{file} is not there: gemma3.default.json left as it is")
+        return
+    keys = ("tokens", "token_type", "scores", "unknown_token_id", "add_space_prefix")
+    write(args.out / "gemma3.default.json",
+          {"model": "gemma3", **spm_fixture(*real_vocabulary(file, *keys), args.strings)})
 
 
 if __name__ == "__main__":

@@ -1,13 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tiny random models of this architecture against `transformers` in f32
-// (tests/golden/model/make_golden.py): logits, post-RoPE Q, K, V, greedy tokens.
-#include <gtest/gtest.h>
-
-#include "lib/model/cpu_backend.h"
-#include "lib/model/exact_attention.h"
-#include "tests/support/levels.h"
-#include "tests/support/model_run.h"
-#include "tests/support/reference_backend.h"
+#include "tests/support/golden_levels.h"
 
 namespace ra::model {
 namespace {
@@ -19,35 +11,15 @@ const test::GoldenCase kCases[] = {
     {"qwen2-f32.yarn", "qwen2-f32", RopeScaling{RopeScalingType::kYarn, 4, 32}},
 };
 
-TEST(Qwen2, ReferenceBackendMatchesTransformers) {
-  test::ReferenceBackend backend;
-  test::ReferenceAttention attention;
-  for (const test::GoldenCase& c : kCases) test::expect_matches_golden(c, backend, attention);
-}
+TEST(Qwen2, ReferenceBackendMatchesTransformers) { test::expect_reference_matches(kCases); }
 
-class Qwen2Levels : public ra::testing::LevelTest {
- protected:
-  void SetUp() override {
-    LevelTest::SetUp();
-    if (kernels::cpu_has(level())) kernels::set_active_level(level());
-  }
-  void TearDown() override { kernels::set_active_level(before_); }
-
- private:
-  kernels::Level before_ = kernels::active_level();
-};
+class Qwen2Levels : public test::GoldenLevels {};
 RA_INSTANTIATE_LEVELS(Qwen2Levels);
 
-TEST_P(Qwen2Levels, F32PathMatchesTransformers) {
-  CpuBackend backend(Compute::kF32);
-  ExactAttention attention(Compute::kF32);
-  for (const test::GoldenCase& c : kCases) test::expect_matches_golden(c, backend, attention);
-}
+TEST_P(Qwen2Levels, F32PathMatchesTransformers) { expect_f32_path_matches(kCases); }
 
 TEST_P(Qwen2Levels, FastPathGivesTheSameGreedyTokens) {
-  CpuBackend backend(Compute::kAuto);
-  ExactAttention attention(Compute::kAuto);
-  for (const test::GoldenCase& c : kCases) test::expect_same_greedy(c, backend, attention);
+  expect_fast_path_gives_the_same_greedy(kCases);
 }
 
 }  // namespace

@@ -19,7 +19,9 @@ TEST(ArchRegistry, FindsEveryRowByItsName) {
   EXPECT_EQ(find_architecture(""), nullptr);
 }
 
-TEST(ArchRegistry, NamesAreListedForMessages) { EXPECT_EQ(architecture_names(), "llama, qwen2"); }
+TEST(ArchRegistry, NamesAreListedForMessages) {
+  EXPECT_EQ(architecture_names(), "llama, qwen2, qwen3, gemma3, phi3");
+}
 
 }  // namespace
 }  // namespace ra::model
