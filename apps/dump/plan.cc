@@ -13,6 +13,7 @@
 #include "lib/core/params.h"
 #include "lib/model/cpu_backend.h"
 #include "lib/model/exact_attention.h"
+#include "lib/model/kv_snapshot.h"
 
 namespace ra::dump_app {
 namespace {
@@ -62,9 +63,19 @@ Plan make_plan(const DumpOptions& o, const cli::CommonOptions& common, const Req
                  .resume = o.resume,
                  .allow_saturate = o.allow_saturate,
                  .gzip = gzip_level(o.compress),
+                 .part_bytes = parse_bytes(o.part_size, "--part-size"),
                  .single_limit = parse_bytes(o.single_limit, "--single-limit"),
                  .append_rows = static_cast<std::int64_t>(plan.decoder.chunk),
                  .run_key = run_key(o, plan)};
+  plan.writer.state_bytes = model::KvCache::bytes(plan.cache);
+  std::uint64_t sample_bytes = 0;
+  if (!o.kv_out.empty()) {
+    const std::int64_t positions = std::min(r.info.n_prefill, kTrainPositions);
+    sample_bytes = u64(c.n_layers) * u64(c.n_heads) * u64(positions) * u64(c.head_dim) * 2;
+    plan.writer.state_bytes += sample_bytes;
+    plan.snapshot_bytes =
+        model::kv_snapshot_bytes(plan.cache, r.info.n_prefill, c.n_heads, positions);
+  }
   constexpr std::uint64_t kProgram = 64 << 20, kSmallestPart = 16 << 20;
   const auto rows = static_cast<std::size_t>(
       std::min<std::int64_t>(r.info.n_prefill, static_cast<std::int64_t>(plan.decoder.chunk)));
@@ -73,6 +84,7 @@ Plan make_plan(const DumpOptions& o, const cli::CommonOptions& common, const Req
     plan.needs = {{"weights", weight_bytes(*r.file)},
                   {"KV cache", model::KvCache::bytes(plan.cache)},
                   {"activations", activation_bytes(c, rows, o.logits)},
+                  {"training queries", sample_bytes},
                   {"the open part of the dump", store::writer_memory(r.info, plan.writer)},
                   {"the program", kProgram}};
     if (total_bytes(plan.needs) <= limit || plan.writer.part_bytes <= kSmallestPart) return plan;
@@ -112,9 +124,13 @@ void print_estimate(const DumpOptions& o, const cli::CommonOptions& common, cons
     seconds = prefill * n * (1 + per_key * n / 2 / weights) +
               decode * generated * (1 + per_key * n / weights);
   }
-  const Json line{{"tokens", r.info.n_tokens},      {"prompt_tokens", r.info.n_prefill},
-                  {"layers", r.info.layers.size()}, {"output_bytes", store::dump_bytes(r.info)},
-                  {"peak_memory_bytes", memory},    {"seconds", seconds}};
+  const Json line{{"tokens", r.info.n_tokens},
+                  {"prompt_tokens", r.info.n_prefill},
+                  {"layers", r.info.layers.size()},
+                  {"output_bytes", store::dump_bytes(r.info)},
+                  {"kv_out_bytes", plan.snapshot_bytes},
+                  {"peak_memory_bytes", memory},
+                  {"seconds", seconds}};
   fmt::print("{}\n", line.dump());
 }
 

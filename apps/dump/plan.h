@@ -18,7 +18,11 @@ struct Plan {
   model::Decoder::Options decoder;
   store::WriterOptions writer;
   std::vector<MemoryNeed> needs;
+  std::uint64_t snapshot_bytes = 0;  // of --kv-out
 };
+
+// Most prompt positions whose queries go into a snapshot, as in ra-bench --train.
+inline constexpr std::int64_t kTrainPositions = 2048;
 
 // Parts shrink if memory is short. Does not check the limit (check_memory does).
 Plan make_plan(const DumpOptions& options, const cli::CommonOptions& common,
