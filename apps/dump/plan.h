@@ -8,6 +8,7 @@
 #include "apps/cli.h"
 #include "apps/dump/request.h"
 #include "lib/core/memory.h"
+#include "lib/model/backend.h"
 #include "lib/model/decoder.h"
 #include "lib/model/kv_cache.h"
 
@@ -29,10 +30,5 @@ Plan make_plan(const DumpOptions& options, const cli::CommonOptions& common,
                const Request& request);
 
 model::Compute compute_of(const DumpOptions& options);
-
-// --estimate: one JSON line on stdout. Runs a few tokens to learn the speed, unless memory is
-// short.
-void print_estimate(const DumpOptions& options, const cli::CommonOptions& common,
-                    const Request& request, const Plan& plan);
 
 }  // namespace ra::dump_app

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "apps/dump/dump_sink.h"
+#include "apps/dump/estimate.h"
 #include "apps/dump/plan.h"
 #include "apps/dump/request.h"
 #include "lib/attention/train_queries.h"
