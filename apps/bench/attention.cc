@@ -82,8 +82,12 @@ class LayerData {
             .cache = &cache_,
             .scale = static_cast<float>(info_.scale)};
   }
-  MatView<const float> training(int head) const {
-    return training_.empty() ? MatView<const float>{} : training_[size(head)].view();
+  Matrix<float> training(int head) const {
+    if (training_.empty()) return {};
+    const Matrix<float>& rows = training_[size(head)];
+    Matrix<float> copy(rows.rows(), rows.cols());
+    std::copy_n(rows.data(), rows.rows() * rows.cols(), copy.data());
+    return copy;
   }
   // Softmax mass of query i's head over `keys` and the static ranges, from exact scores.
   double mass(std::size_t i, int head, std::int64_t begin, std::int64_t end,

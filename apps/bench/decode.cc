@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <filesystem>
 #include <memory>
 #include <numeric>
+#include <optional>
 
 #include "apps/bench/alloc_counter.h"
 #include "apps/bench/decode_table.h"
@@ -18,6 +20,7 @@
 #include "lib/core/error.h"
 #include "lib/core/hash.h"
 #include "lib/core/memory.h"
+#include "lib/core/output_file.h"
 #include "lib/core/parallel.h"
 #include "lib/core/progress.h"
 #include "lib/core/text_file.h"
@@ -25,7 +28,10 @@
 #include "lib/model/cpu_backend.h"
 #include "lib/model/decoder.h"
 #include "lib/model/exact_attention.h"
+#include "lib/model/kv_snapshot.h"
 #include "lib/model/load.h"
+#include "lib/model/rope.h"
+#include "lib/model/sampler.h"
 #include "lib/stats/divergence.h"
 #include "lib/tokenizer/tokenizer.h"
 
@@ -51,13 +57,14 @@ Input read_input(const DecodeOptions& o, const cli::CommonOptions& common, std::
       o.model, {.mode = o.load_mode == "mmap" ? gguf::LoadMode::kMmap : gguf::LoadMode::kRead,
                 .check_tensors = o.check_tensors == "on"});
   cli::warn(common, in.file->warnings());
-  in.model = model::load(*in.file);
-  if (longest > in.model.config.context_length)
+  in.model = model::load(*in.file, {.rope_scaling = cli::override_of(o.rope)});
+  if (longest > in.model.config.context_length && !o.rope.extends())
     fail_bad_data({.what = "context too long",
                    .file = o.model,
                    .where = "-c",
                    .why = fmt::format("{} tokens, the model's context holds {}", longest,
-                                      in.model.config.context_length)});
+                                      in.model.config.context_length),
+                   .hint = "--rope-scaling extends the context"});
   if (o.text.empty() && o.tokens_file.empty())
     fail_usage("-f", "no text", "give -f or --tokens-file");
   if (!o.tokens_file.empty()) {
@@ -100,6 +107,15 @@ std::int64_t peak_rss_bytes() {
   return std::int64_t{usage.ru_maxrss} * 1024;
 }
 
+model::KvType kv_type(const DecodeOptions& o) {
+  return o.kv_dtype == "f32" ? model::KvType::kF32 : model::KvType::kBf16;
+}
+
+model::KvCache::Shape cache_shape(const DecodeOptions& o, const Input& in, std::int64_t context) {
+  const model::Config& c = in.model.config;
+  return {c.n_layers, c.n_kv_heads, c.head_dim, c.value_dim, context, kv_type(o)};
+}
+
 // One mode over one context: what was built and what the repetitions gave.
 struct Measured {
   ModeRun run;
@@ -132,34 +148,44 @@ class ContextBench {
         context_(context),
         prompt_(context - o.n_decode),
         seed_(common.seed),
-        shape_{in.model.config.n_layers,
-               in.model.config.n_kv_heads,
-               in.model.config.head_dim,
-               in.model.config.value_dim,
-               context,
-               o.kv_dtype == "f32" ? model::KvType::kF32 : model::KvType::kBf16},
+        shape_(cache_shape(o, in, context)),
         cache_(shape_),
         backend_(o.compute == "f32" ? model::Compute::kF32 : model::Compute::kAuto),
         decoder_(in.model, backend_, cache_, exact_) {}
 
-  void prefill(const std::vector<ModeRun>& runs) {
-    const bool train = std::any_of(runs.begin(), runs.end(), [](const ModeRun& r) {
-      return r.sparse.index && r.sparse.index->needs_queries;
-    });
-    if (train)
+  // Keeps a snapshot of it, if `kv_out` is not empty.
+  void prefill(const std::vector<ModeRun>& runs, const std::string& kv_out) {
+    if (needs_queries(runs) || !kv_out.empty())
       queries_ =
           std::make_unique<attention::TrainQueries>(in_.model.config, prompt_, o_.sparse.train);
     decoder_.set_sink(queries_.get());
     Progress progress(fmt::format("prefill {}", prompt_), static_cast<std::uint64_t>(prompt_),
                       "tokens");
     const auto start = Clock::now();
-    decoder_.prefill(std::span(in_.ids).first(static_cast<std::size_t>(prompt_)), {},
-                     [&](std::int64_t done) {
-                       progress.update(static_cast<std::uint64_t>(done));
-                       return true;
-                     });
+    const auto ids = std::span(in_.ids).first(static_cast<std::size_t>(prompt_));
+    const auto logits = decoder_.prefill(ids, {}, [&](std::int64_t done) {
+      progress.update(static_cast<std::uint64_t>(done));
+      return true;
+    });
     prefill_ms_ = ms_since(start);
     decoder_.set_sink(nullptr);
+    if (!kv_out.empty())
+      model::write_kv_snapshot(kv_out, o_.force, {in_.file->sha256(), in_.model.config, ids},
+                               cache_, model::sample(logits, {}, 0), &queries_->sample());
+  }
+
+  // Instead of a prefill.
+  void restore(const std::vector<ModeRun>& runs, const model::KvSnapshot& snapshot) {
+    snapshot.restore(cache_, prompt_);
+    if (!needs_queries(runs)) return;
+    auto sample = snapshot.queries(prompt_, o_.sparse.train);
+    if (!sample)
+      fail_bad_data({.what = "bad KV snapshot",
+                     .file = o_.kv_in,
+                     .where = "q_train",
+                     .why = "holds no queries for the indexes that need them",
+                     .hint = "run without --kv-in"});
+    queries_ = std::make_unique<attention::TrainQueries>(std::move(*sample));
   }
 
   void build(const std::vector<ModeRun>& runs) {
@@ -213,6 +239,20 @@ class ContextBench {
   }
 
  private:
+  static bool needs_queries(const std::vector<ModeRun>& runs) {
+    return std::any_of(runs.begin(), runs.end(), [](const ModeRun& r) {
+      return r.sparse.index && r.sparse.index->needs_queries;
+    });
+  }
+
+  // The record's `train`: --train, or how many there are if a snapshot of another prompt gave
+  // others than a prefill would have.
+  std::int64_t train() const {
+    const auto& pos = queries_->sample().pos;
+    return pos == attention::train_positions(prompt_, o_.sparse.train) ? o_.sparse.train
+                                                                       : std::ssize(pos);
+  }
+
   std::int32_t token(int i) const { return in_.ids[static_cast<std::size_t>(prompt_ + i)]; }
 
   void repetition(Measured& m, bool with_quality) {
@@ -254,32 +294,34 @@ class ContextBench {
   model::Decoder decoder_;
   std::unique_ptr<attention::TrainQueries> queries_;
   std::vector<Measured> measured_;
-  std::vector<float> reference_;  // [n_decode, vocab]
-  double prefill_ms_ = 0;
+  std::vector<float> reference_;      // [n_decode, vocab]
+  std::optional<double> prefill_ms_;  // nothing if a snapshot took its place
 };
 
 bench::Result ContextBench::result(const Measured& m, double bandwidth) const {
   bench::Result r;
   r.kind = "decode";
-  r.config = {
-      {"model_sha256", in_.file->sha256()},
-      {"input_sha256", in_.sha256},
-      {"seed", seed_},
-      {"threads", threads()},
-      {"deterministic", true},
-      {"architecture", in_.model.config.architecture},
-      {"mode", m.run.mode->name},
-      {"context", context_},
-      {"n_decode", o_.n_decode},
-      {"repetitions", o_.repetitions},
-      {"kv_dtype", o_.kv_dtype},
-      {"compute", o_.compute},
-      {"k", m.run.sparse.index ? Json(o_.sparse.k) : Json(nullptr)},
-      {"sink", m.run.mode->dense ? Json(nullptr) : Json(o_.sparse.sink)},
-      {"window", m.run.mode->dense ? Json(nullptr) : Json(o_.sparse.window)},
-      {"index", m.run.index_text.empty() ? Json(nullptr) : Json(m.run.index_text)},
-      {"train", m.run.sparse.index && m.run.sparse.index->needs_queries ? Json(o_.sparse.train)
-                                                                        : Json(nullptr)}};
+  r.config = {{"model_sha256", in_.file->sha256()},
+              {"input_sha256", in_.sha256},
+              {"seed", seed_},
+              {"threads", threads()},
+              {"deterministic", true},
+              {"architecture", in_.model.config.architecture},
+              {"mode", m.run.mode->name},
+              {"context", context_},
+              {"n_decode", o_.n_decode},
+              {"repetitions", o_.repetitions},
+              {"kv_dtype", o_.kv_dtype},
+              {"compute", o_.compute},
+              {"k", m.run.sparse.index ? Json(o_.sparse.k) : Json(nullptr)},
+              {"sink", m.run.mode->dense ? Json(nullptr) : Json(o_.sparse.sink)},
+              {"window", m.run.mode->dense ? Json(nullptr) : Json(o_.sparse.window)},
+              {"index", m.run.index_text.empty() ? Json(nullptr) : Json(m.run.index_text)},
+              {"train", m.run.sparse.index && m.run.sparse.index->needs_queries ? Json(train())
+                                                                                : Json(nullptr)}};
+  if (!o_.rope.scaling.empty())
+    r.config["rope_scaling"] = Json::parse(model::rope_scaling_json(in_.model.config));
+  if (!prefill_ms_) r.status_detail = "keys and values of the prompt come from a snapshot";
   std::vector<double> all;
   for (const auto& rep : m.token_ms) all.insert(all.end(), rep.begin(), rep.end());
   const Json p = bench::percentiles(all);
@@ -295,8 +337,9 @@ bench::Result ContextBench::result(const Measured& m, double bandwidth) const {
   Json& x = r.metrics;
   x["decode_ms"] = decode_ms;
   x["decode_tok_s"] = 1000 / decode_ms;
-  x["prefill_ms"] = prefill_ms_;
-  x["prefill_tok_s"] = static_cast<double>(prompt_) / prefill_ms_ * 1000;
+  x["prefill_ms"] = prefill_ms_ ? Json(*prefill_ms_) : Json(nullptr);
+  x["prefill_tok_s"] =
+      prefill_ms_ ? Json(static_cast<double>(prompt_) / *prefill_ms_ * 1000) : Json(nullptr);
   x["build_ms"] = m.sparse != nullptr ? m.sparse->totals().build_ms : 0.0;
   x["index_bytes"] = m.sparse != nullptr ? m.sparse->totals().bytes : 0;
   x["kv_bytes"] = model::KvCache::bytes(shape_);
@@ -342,23 +385,50 @@ void check_plan(const DecodeOptions& o, const cli::CommonOptions& common, const 
                 const std::vector<ModeRun>& runs, std::int64_t context) {
   const model::Config& c = in.model.config;
   const auto u64 = [](auto n) { return static_cast<std::uint64_t>(n); };
-  const std::uint64_t keys =
-      u64(context) * u64(c.n_layers) * u64(c.n_kv_heads) * u64(c.head_dim) * sizeof(float);
   // Each index keeps its keys in f32 and, at most, 2 x 35 links of 4 bytes beside them.
   const std::uint64_t indexed =
       u64(context) * u64(c.full_layers()) * u64(c.n_kv_heads) * (u64(c.head_dim) * 4 + 280);
   std::uint64_t indexes = 0;
   for (const ModeRun& run : runs)
     if (run.sparse.index) indexes += indexed * (run.sparse.index->share_group ? 1 : u64(c.group()));
+  std::error_code missing;  // said when it is opened
+  const std::uint64_t snapshot = o.kv_in.empty() ? 0 : std::filesystem::file_size(o.kv_in, missing);
   const std::vector<MemoryNeed> needs{
       {"weights", weight_bytes(in.model.weights)},
-      {"KV cache", 2 * keys / (o.kv_dtype == "f32" ? 1 : 2)},
+      {"KV cache", model::KvCache::bytes(cache_shape(o, in, context))},
+      {"the snapshot", missing ? 0 : snapshot},
       {"indexes", indexes},
       {"training queries",
-       u64(o.sparse.train) * u64(c.n_layers) * u64(c.n_heads) * u64(c.head_dim) * sizeof(float)},
+       u64(o.sparse.train) * u64(c.n_layers) * u64(c.n_heads) * u64(c.head_dim) * sizeof(bf16)},
       {"reference logits", u64(o.n_decode) * u64(c.vocab_size) * sizeof(float)},
       {"activations", u64(2048) * u64(4 * c.dim + 2 * c.ffn_dim) * sizeof(float)}};
   check_memory(needs, memory_limit(common.memory_limit));
+}
+
+std::unique_ptr<model::KvSnapshot> open_snapshot(const DecodeOptions& o, const Input& in,
+                                                 std::int64_t longest) {
+  if (o.kv_in.empty()) return nullptr;
+  auto snapshot = std::make_unique<model::KvSnapshot>(o.kv_in, o.trust_kv);
+  snapshot->check_source({in.file->sha256(), in.model.config, in.ids}, kv_type(o));
+  const std::int64_t prompt = longest - o.n_decode;
+  if (prompt > snapshot->n_tokens())
+    fail_bad_data(
+        {.what = "snapshot too short",
+         .file = o.kv_in,
+         .where = "-c",
+         .why = fmt::format("{} tokens, the longest prompt has {}", snapshot->n_tokens(), prompt)});
+  return snapshot;
+}
+
+// Before hours of prefill: can the snapshot be written?
+std::unique_ptr<OutputLock> claim_snapshot(const DecodeOptions& o, const Input& in,
+                                           std::int64_t longest) {
+  if (o.kv_out.empty()) return nullptr;
+  const std::int64_t prompt = longest - o.n_decode;
+  return claim_output(
+      o.kv_out, o.force,
+      model::kv_snapshot_bytes(cache_shape(o, in, longest), prompt, in.model.config.n_heads,
+                               std::min(prompt, o.sparse.train)));
 }
 
 }  // namespace
@@ -370,14 +440,20 @@ int run_decode(const DecodeOptions& o, const cli::CommonOptions& common) {
     if (c <= o.n_decode)
       fail_usage("-c", fmt::format("{} leaves no prompt before {} decoded tokens", c, o.n_decode));
   check_k(o.sparse, runs, contexts.front() - o.n_decode);
+  cli::check(o.rope);
   const Input in = read_input(o, common, contexts.back());
   check_plan(o, common, in, runs, contexts.back());
+  const auto snapshot = open_snapshot(o, in, contexts.back());
+  const auto kv_lock = claim_snapshot(o, in, contexts.back());
   const double bandwidth = bench::read_bandwidth_gb_s();
   bench::ResultWriter out(o.sparse.out,
                           {.tool = "ra-bench", .pair = o.sparse.pair, .bandwidth_gb_s = bandwidth});
   for (const std::int64_t context : contexts) {
     ContextBench bench(o, common, in, context);
-    bench.prefill(runs);
+    if (snapshot)
+      bench.restore(runs, *snapshot);
+    else
+      bench.prefill(runs, context == contexts.back() ? o.kv_out : "");
     bench.build(runs);
     bench.reference();
     bench.measure();

@@ -106,6 +106,15 @@ void bind(CLI::App& app, DecodeOptions& o) {
   app.add_option("--check-tensors", o.check_tensors, "Check block scales for NaN/Inf: on or off")
       ->check(CLI::IsMember({"on", "off"}))
       ->capture_default_str();
+  auto* in = app.add_option("--kv-in", o.kv_in,
+                            "KV snapshot of the text's first tokens: no prefill; serves every "
+                            "prompt up to its length");
+  app.add_flag("--trust-kv", o.trust_kv, "Do not read --kv-in whole to compare its checksum")
+      ->needs(in);
+  auto* out = app.add_option("--kv-out", o.kv_out, "Keep the KV cache of the longest prompt here")
+                  ->excludes(in);
+  app.add_flag("--force", o.force, "Replace an existing --kv-out")->needs(out);
+  cli::bind(app, o.rope, "");
   bind(app, o.sparse);
 }
 

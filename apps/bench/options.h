@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "apps/cli.h"
+#include "apps/rope_options.h"
 #include "lib/attention/modes.h"
 #include "lib/attention/sparse.h"
 
@@ -31,6 +32,9 @@ struct DecodeOptions {
   int n_decode = 32, repetitions = 3;
   std::string kv_dtype = "bf16", compute = "auto", load_mode = "mmap", check_tensors = "on",
               utf8 = "strict";
+  std::string kv_in, kv_out;
+  bool trust_kv = false, force = false;
+  cli::RopeOptions rope;
 };
 void bind(CLI::App& app, DecodeOptions& o);
 

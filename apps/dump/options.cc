@@ -60,14 +60,7 @@ void bind(CLI::App& app, DumpOptions& o) {
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str()
       ->group(how);
-  auto* scaling = app.add_option("--rope-scaling", o.rope_scaling,
-                                 "Override the model and its context length: none, linear or yarn")
-                      ->check(one_of({"none", "linear", "yarn"}))
-                      ->group(how);
-  app.add_option("--rope-scale", o.rope_scale, "Factor of --rope-scaling")
-      ->needs(scaling)
-      ->check(CLI::PositiveNumber)
-      ->group(how);
+  cli::bind(app, o.rope, how);
   app.add_option("--load-mode", o.load_mode, "mmap or read")
       ->check(one_of({"mmap", "read"}))
       ->capture_default_str()
@@ -78,7 +71,16 @@ void bind(CLI::App& app, DumpOptions& o) {
       ->group(how);
 
   app.add_option("-o,--output", o.out, "HDF5 file to write")->group(output);
+  app.add_option("--kv-out", o.kv_out,
+                 "Also keep the KV cache of the prompt, for ra-bench decode --kv-in")
+      ->group(output);
   app.add_option("--compress", o.compress, "none or gzip[:1-9]")
+      ->capture_default_str()
+      ->group(output);
+  app.add_option(
+         "--part-size", o.part_size,
+         "Most bytes of a part, and so about what a kill costs; a prompt part holds at least "
+         "1024 tokens")
       ->capture_default_str()
       ->group(output);
   app.add_option("--single-limit", o.single_limit,
@@ -96,10 +98,12 @@ void check(const DumpOptions& o) {
     fail_usage("-f", "no text", "give -f or --tokens-file");
   if (o.out.empty() && !o.estimate) fail_usage("-o", "no output", "give -o FILE or --estimate");
   if (o.out == "-") fail_usage("-o", "a dump cannot go to stdout", "give a file name");
-  if (!o.rope_scaling.empty() && o.rope_scaling != "none" && o.rope_scale <= 0)
-    fail_usage("--rope-scale", "--rope-scaling " + o.rope_scaling + " needs a factor");
+  if (!o.kv_out.empty() && o.kv_out == o.out)
+    fail_usage("--kv-out", "is the same file as -o", "give another name");
+  cli::check(o.rope);
   if (o.temperature > 0 && o.generate == 0) fail_usage("--temp", "is only used with --generate");
   (void)gzip_level(o.compress);
+  (void)parse_bytes(o.part_size, "--part-size");
   (void)parse_bytes(o.single_limit, "--single-limit");
 }
 

@@ -8,6 +8,7 @@
 #include "apps/cli.h"
 #include "apps/dump/request.h"
 #include "lib/core/memory.h"
+#include "lib/model/backend.h"
 #include "lib/model/decoder.h"
 #include "lib/model/kv_cache.h"
 
@@ -18,17 +19,16 @@ struct Plan {
   model::Decoder::Options decoder;
   store::WriterOptions writer;
   std::vector<MemoryNeed> needs;
+  std::uint64_t snapshot_bytes = 0;  // of --kv-out
 };
+
+// Most prompt positions whose queries go into a snapshot, as in ra-bench --train.
+inline constexpr std::int64_t kTrainPositions = 2048;
 
 // Parts shrink if memory is short. Does not check the limit (check_memory does).
 Plan make_plan(const DumpOptions& options, const cli::CommonOptions& common,
                const Request& request);
 
 model::Compute compute_of(const DumpOptions& options);
-
-// --estimate: one JSON line on stdout. Runs a few tokens to learn the speed, unless memory is
-// short.
-void print_estimate(const DumpOptions& options, const cli::CommonOptions& common,
-                    const Request& request, const Plan& plan);
 
 }  // namespace ra::dump_app

@@ -10,63 +10,26 @@
 #include <utility>
 
 #include "lib/core/error.h"
-#include "lib/core/json.h"
 #include "lib/core/params.h"
 #include "lib/core/provenance.h"
 #include "lib/core/text_file.h"
+#include "lib/model/rope.h"
 
 namespace ra::dump_app {
 namespace fs = std::filesystem;
 namespace {
 
-std::string_view name_of(model::RopeScalingType type) {
-  switch (type) {
-    case model::RopeScalingType::kLinear:
-      return "linear";
-    case model::RopeScalingType::kYarn:
-      return "yarn";
-    case model::RopeScalingType::kLlama3:
-      return "llama3";
-    case model::RopeScalingType::kNone:
-      break;
-  }
-  return "none";
-}
-
-std::string_view name_of(model::RopeStyle style) {
-  switch (style) {
-    case model::RopeStyle::kInterleaved:
-      return "interleaved";
-    case model::RopeStyle::kHalf:
-      return "half";
-    case model::RopeStyle::kNone:
-      break;
-  }
-  return "none";
-}
-
-model::LoadOptions load_options(const DumpOptions& o) {
-  model::LoadOptions load;
-  if (o.rope_scaling.empty()) return load;
-  model::RopeScaling scaling;
-  scaling.type = o.rope_scaling == "linear" ? model::RopeScalingType::kLinear
-                 : o.rope_scaling == "yarn" ? model::RopeScalingType::kYarn
-                                            : model::RopeScalingType::kNone;
-  if (scaling.type != model::RopeScalingType::kNone) scaling.factor = o.rope_scale;
-  load.rope_scaling = scaling;
-  return load;
-}
-
 // The output must not be one of the inputs, even with --force.
 void check_output_is_no_input(const DumpOptions& o) {
-  for (const std::string& input : {o.model, o.text, o.tokens_file}) {
-    std::error_code ignored;
-    if (!input.empty() && !o.out.empty() && fs::equivalent(input, o.out, ignored))
-      fail(Exit::kCannotCreate, {.what = "cannot create",
-                                 .file = o.out,
-                                 .where = "-o",
-                                 .why = "is an input of this run"});
-  }
+  for (const auto& [option, output] : {std::pair{"-o", o.out}, {"--kv-out", o.kv_out}})
+    for (const std::string& input : {o.model, o.text, o.tokens_file}) {
+      std::error_code ignored;
+      if (!input.empty() && !output.empty() && fs::equivalent(input, output, ignored))
+        fail(Exit::kCannotCreate, {.what = "cannot create",
+                                   .file = output,
+                                   .where = option,
+                                   .why = "is an input of this run"});
+    }
 }
 
 std::vector<std::int32_t> read_prompt(const DumpOptions& o, Request& r) {
@@ -94,7 +57,7 @@ void check_length(const DumpOptions& o, const Request& r) {
   const auto prompt = std::ssize(r.prompt);
   const std::int64_t context = r.model.config.context_length;
   const bool longer = o.generate > context || prompt > context - o.generate;
-  if (longer && (o.rope_scaling.empty() || o.rope_scaling == "none"))
+  if (longer && !o.rope.extends())
     fail_bad_data({.what = "context too long",
                    .file = source,
                    .where = "",
@@ -128,16 +91,9 @@ store::DumpInfo describe(const DumpOptions& o, const cli::CommonOptions& common,
   info.n_kv_heads = c.n_kv_heads;
   info.head_dim = c.head_dim;
   info.value_dim = c.value_dim;
-  info.rope_style = name_of(c.rope_style);
+  info.rope_style = model::name_of(c.rope_style);
   info.rope_base = c.rope_base;
-  const Json original =
-      c.rope_scaling.original_context ? Json(*c.rope_scaling.original_context) : Json(nullptr);
-  info.rope_scaling = Json{
-      {"type", name_of(c.rope_scaling.type)},
-      {"factor", c.rope_scaling.factor},
-      {"original_context", original},
-      {"rotary_dims",
-       c.rotary_dims}}.dump();
+  info.rope_scaling = model::rope_scaling_json(c);
   info.dtype = o.dtype == "f32"    ? store::DType::kF32
                : o.dtype == "bf16" ? store::DType::kBf16
                                    : store::DType::kF16;
@@ -183,7 +139,7 @@ Request make_request(const DumpOptions& o, const cli::CommonOptions& common) {
       o.model, {.mode = o.load_mode == "mmap" ? gguf::LoadMode::kMmap : gguf::LoadMode::kRead,
                 .check_tensors = o.check_tensors == "on"});
   cli::warn(common, r.file->warnings());
-  r.model = model::load(*r.file, load_options(o));
+  r.model = model::load(*r.file, {.rope_scaling = cli::override_of(o.rope)});
   r.prompt = read_prompt(o, r);
   if (o.max_tokens > 0 && std::ssize(r.prompt) > o.max_tokens)
     r.prompt.resize(static_cast<std::size_t>(o.max_tokens));

@@ -97,8 +97,11 @@ void SparseAttention::build(const model::KvCache& cache, const QueriesOf& querie
       for (int i = 0; i < per_kv_head; ++i) {
         index::BuildInput in{.keys = keys.view(), .train = {}, .seed = seed};
         const int first = kv * shape_.group() + i * queries_per_index;
+        std::vector<Matrix<float>> train;  // the views of `in` point here
         for (int h = first; queries && h < first + queries_per_index; ++h)
-          if (const auto rows = queries(layer, h); rows.rows > 0) in.train.push_back({rows});
+          train.push_back(queries(layer, h));
+        for (const auto& rows : train)
+          if (rows.rows() > 0) in.train.push_back({rows.view()});
         indexes_.push_back(index::build_index(*options_.index, in));
         for (int part = 0; part < parts_; ++part)
           scratch_.push_back(indexes_.back()->make_scratch());

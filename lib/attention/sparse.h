@@ -49,8 +49,8 @@ class SparseAttention : public model::AttentionPolicy {
  public:
   SparseAttention(const AttentionShape& shape, const SparseOptions& options);
 
-  // Training queries of (layer, query head); may return an empty view if the index needs none.
-  using QueriesOf = std::function<MatView<const float>(int layer, int head)>;
+  // Training queries of (layer, query head); may return an empty matrix if the index needs none.
+  using QueriesOf = std::function<Matrix<float>(int layer, int head)>;
   // Indexes positions [sink, size - window) of every layer and KV head of `cache`; what lies
   // outside, and every later position, is static. Layers with a sliding window are left out.
   // `on_built` is called after each index with the number done.

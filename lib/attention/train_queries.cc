@@ -7,39 +7,43 @@
 
 namespace ra::attention {
 
+std::vector<std::int64_t> train_positions(std::int64_t prompt_tokens, std::int64_t most) {
+  RA_CHECK(prompt_tokens > 0 && most > 0);
+  const std::int64_t stride = (prompt_tokens + most - 1) / most;
+  std::vector<std::int64_t> positions;
+  for (std::int64_t pos = 0; pos < prompt_tokens; pos += stride) positions.push_back(pos);
+  return positions;
+}
+
 TrainQueries::TrainQueries(const model::Config& config, std::int64_t prompt_tokens,
                            std::int64_t max_positions)
-    : stride_(std::max<std::int64_t>(1, (prompt_tokens + max_positions - 1) / max_positions)),
-      positions_((prompt_tokens + stride_ - 1) / stride_),
-      heads_(static_cast<std::size_t>(config.n_heads)),
-      head_dim_(static_cast<std::size_t>(config.head_dim)) {
-  RA_CHECK(prompt_tokens > 0 && max_positions > 0);
+    : sample_{train_positions(prompt_tokens, max_positions), {}} {
   for (int layer = 0; layer < config.n_layers; ++layer)
-    layers_.emplace_back(heads_ * static_cast<std::size_t>(positions_), head_dim_);
+    sample_.layers.emplace_back(static_cast<std::size_t>(config.n_heads) * sample_.pos.size(),
+                                static_cast<std::size_t>(config.head_dim));
 }
 
 void TrainQueries::on_qkv(const model::QkvView& view) {
-  Matrix<float>& store = layers_[static_cast<std::size_t>(view.layer)];
-  for (std::size_t row = 0; row < view.q.rows; ++row) {
-    const std::int64_t pos = view.pos + static_cast<std::int64_t>(row);
-    if (pos % stride_ != 0 || pos / stride_ >= positions_) continue;
-    for (std::size_t h = 0; h < heads_; ++h)
-      std::copy_n(view.q.row(row) + h * head_dim_, head_dim_,
-                  store.row(h * static_cast<std::size_t>(positions_) +
-                            static_cast<std::size_t>(pos / stride_)));
+  Matrix<bf16>& store = sample_.layers[static_cast<std::size_t>(view.layer)];
+  const std::size_t count = sample_.pos.size(), dim = store.cols(), heads = store.rows() / count;
+  auto pos = std::lower_bound(sample_.pos.begin(), sample_.pos.end(), view.pos);
+  for (; pos != sample_.pos.end() && *pos < view.pos + static_cast<std::int64_t>(view.q.rows);
+       ++pos) {
+    const float* row = view.q.row(static_cast<std::size_t>(*pos - view.pos));
+    const auto slot = static_cast<std::size_t>(pos - sample_.pos.begin());
+    for (std::size_t h = 0; h < heads; ++h)
+      std::transform(row + h * dim, row + (h + 1) * dim, store.row(h * count + slot),
+                     [](float v) { return to_bf16(v); });
   }
 }
 
-MatView<const float> TrainQueries::head(int layer, int head) const {
-  return layers_[static_cast<std::size_t>(layer)].view().row_range(
-      static_cast<std::size_t>(head) * static_cast<std::size_t>(positions_),
-      static_cast<std::size_t>(positions_));
-}
-
-std::size_t TrainQueries::bytes() const {
-  std::size_t sum = 0;
-  for (const auto& layer : layers_) sum += layer.bytes();
-  return sum;
+Matrix<float> TrainQueries::head(int layer, int head) const {
+  const Matrix<bf16>& store = sample_.layers[static_cast<std::size_t>(layer)];
+  Matrix<float> out(sample_.pos.size(), store.cols());
+  const bf16* rows = store.row(static_cast<std::size_t>(head) * out.rows());
+  std::transform(rows, rows + out.rows() * out.cols(), out.data(),
+                 [](bf16 v) { return to_float(v); });
+  return out;
 }
 
 }  // namespace ra::attention

@@ -9,24 +9,29 @@
 #include "lib/core/matrix.h"
 #include "lib/model/config.h"
 #include "lib/model/qkv_sink.h"
+#include "lib/model/query_sample.h"
 
 namespace ra::attention {
 
+// The positions: at most `most` of [0, prompt_tokens), at equal distances from 0 on.
+std::vector<std::int64_t> train_positions(std::int64_t prompt_tokens, std::int64_t most);
+
 class TrainQueries : public model::QkvSink {
  public:
-  // Keeps at most `max_positions` of the first `prompt_tokens` positions, the same in every layer.
+  // Keeps at most `max_positions` of the first `prompt_tokens` positions, the same in every layer,
+  // in bf16: what a KV snapshot gives back.
   TrainQueries(const model::Config& config, std::int64_t prompt_tokens, std::int64_t max_positions);
+  explicit TrainQueries(model::QuerySample sample) : sample_(std::move(sample)) {}
 
   void on_qkv(const model::QkvView& view) override;
 
   // Queries of one head, [positions, head_dim], post-RoPE.
-  MatView<const float> head(int layer, int head) const;
-  std::size_t bytes() const;
+  Matrix<float> head(int layer, int head) const;
+  const model::QuerySample& sample() const { return sample_; }
+  model::QuerySample& sample() { return sample_; }
 
  private:
-  std::int64_t stride_, positions_;
-  std::size_t heads_, head_dim_;
-  std::vector<Matrix<float>> layers_;  // per layer [heads * positions, head_dim]
+  model::QuerySample sample_;
 };
 
 }  // namespace ra::attention

@@ -64,6 +64,23 @@ std::string sha256_file(const std::filesystem::path& file) {
   return hash.hex();
 }
 
+struct Xxh3::State {
+  XXH3_state_t* xxh = XXH3_createState();
+  State() { RA_CHECK(xxh != nullptr && XXH3_64bits_reset(xxh) == XXH_OK); }
+  ~State() { XXH3_freeState(xxh); }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+};
+
+Xxh3::Xxh3() : state_(std::make_unique<State>()) {}
+Xxh3::~Xxh3() = default;
+
+void Xxh3::update(std::span<const std::byte> bytes) {
+  RA_CHECK(XXH3_64bits_update(state_->xxh, bytes.data(), bytes.size()) == XXH_OK);
+}
+
+std::uint64_t Xxh3::digest() const { return XXH3_64bits_digest(state_->xxh); }
+
 std::uint64_t xxh3_64(std::span<const std::byte> bytes) {
   return XXH3_64bits(bytes.data(), bytes.size());
 }

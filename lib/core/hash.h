@@ -32,4 +32,19 @@ std::string sha256_file(const std::filesystem::path& file);
 
 std::uint64_t xxh3_64(std::span<const std::byte> bytes);
 
+// The same over bytes that come in pieces.
+class Xxh3 {
+ public:
+  Xxh3();
+  ~Xxh3();
+  Xxh3(const Xxh3&) = delete;
+  Xxh3& operator=(const Xxh3&) = delete;
+  void update(std::span<const std::byte> bytes);
+  std::uint64_t digest() const;  // of all bytes so far
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
 }  // namespace ra

@@ -223,6 +223,14 @@ void remove_stale_partials(const fs::path& target) {
   }
 }
 
+std::unique_ptr<OutputLock> claim_output(const fs::path& target, bool force, std::uint64_t bytes) {
+  check_output(target, force);
+  auto lock = std::make_unique<OutputLock>(target);
+  remove_stale_partials(target);
+  check_free_space(target, bytes);
+  return lock;
+}
+
 OutputFile::OutputFile(fs::path target, bool force, std::uint64_t expected_bytes)
     : target_(std::move(target)),
       partial_(fmt::format("{}.partial.{}", target_.string(), ::getpid())),

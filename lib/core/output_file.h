@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -41,6 +42,10 @@ class OutputLock {
 
 // Removes TARGET.partial.* left by dead processes; call with the lock held.
 void remove_stale_partials(const std::filesystem::path& target);
+
+// All of that in order, for an output of about `bytes`.
+std::unique_ptr<OutputLock> claim_output(const std::filesystem::path& target, bool force,
+                                         std::uint64_t bytes);
 
 // ---- writing -----------------------------------------------------------------------------------
 

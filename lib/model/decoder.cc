@@ -130,6 +130,12 @@ std::span<const float> Decoder::prefill(std::span<const std::int32_t> ids,
   return {last.row(last.rows - 1), last.cols};
 }
 
+std::int64_t Decoder::chunk_start(std::int64_t n, std::int64_t most) const {
+  const auto chunk = static_cast<std::int64_t>(options_.chunk);
+  const std::int64_t start = std::min(most, n - 1) / chunk * chunk;
+  return start > 0 && n - start == 1 ? start - chunk : start;
+}
+
 std::span<const float> Decoder::step(std::int32_t id, StepTimes* times) {
   StepTimes t;
   Stopwatch whole;

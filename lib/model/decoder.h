@@ -58,6 +58,9 @@ class Decoder {
   // position run, valid until the next call.
   std::span<const float> prefill(std::span<const std::int32_t> ids, const OnLogits& on_logits = {},
                                  const OnProgress& on_progress = {});
+  // The last position up to `most` where a prefill of n tokens begins a chunk: from there on the
+  // rest of a prefill gives the same bits as all of it.
+  std::int64_t chunk_start(std::int64_t n, std::int64_t most) const;
   // Appends one token; returns its logits [vocab], valid until the next call.
   std::span<const float> step(std::int32_t id, StepTimes* times = nullptr);
 

@@ -9,8 +9,6 @@
 namespace ra::model {
 namespace {
 
-std::size_t element_bytes(KvType type) { return type == KvType::kF32 ? 4 : 2; }
-
 std::size_t to_size(auto n) { return static_cast<std::size_t>(n); }
 
 // Row t of `src` (columns first.., `dim` of them) to row t of `dst`, as `type`.
@@ -27,6 +25,8 @@ void store_rows(MatView<const float> src, std::size_t first, std::size_t dim, Kv
 }
 
 }  // namespace
+
+std::size_t element_bytes(KvType type) { return type == KvType::kF32 ? 4 : 2; }
 
 // Memory: all K, then all V, each [layer, kv_head, capacity, dim].
 KvCache::KvCache(const Shape& shape)
@@ -72,6 +72,26 @@ void KvCache::append(int layer, MatView<const float> k, MatView<const float> v) 
   }
   filled += static_cast<std::int64_t>(k.rows);
 }
+
+void KvCache::append_stored(int layer, std::int64_t tokens, std::int64_t stride, const std::byte* k,
+                            const std::byte* v) {
+  RA_CHECK(layer >= 0 && layer < shape_.layers && tokens >= 0 && tokens <= stride);
+  std::int64_t& filled = size_[to_size(layer)];
+  RA_CHECK(tokens <= shape_.capacity - filled);
+  for (int h = 0; h < shape_.kv_heads; ++h) {
+    const kernels::KvRows to = rows(layer, h);
+    const auto copy = [&](const std::byte* from, const void* head, std::size_t dim) {
+      const std::size_t row = dim * element_bytes(shape_.type);
+      std::copy_n(from + to_size(h) * to_size(stride) * row, to_size(tokens) * row,
+                  static_cast<std::byte*>(const_cast<void*>(head)) + to_size(filled) * row);
+    };
+    copy(k, to.k, to.head_dim);
+    copy(v, to.v, to.value_dim);
+  }
+  filled += tokens;
+}
+
+std::int64_t KvCache::size() const { return *std::min_element(size_.begin(), size_.end()); }
 
 void KvCache::truncate(std::int64_t n) {
   RA_CHECK(n >= 0);

@@ -15,6 +15,8 @@ namespace ra::model {
 
 using kernels::KvType;  // kF32, kBf16
 
+std::size_t element_bytes(KvType type);
+
 class KvCache {
  public:
   struct Shape {
@@ -27,11 +29,16 @@ class KvCache {
   static std::size_t bytes(const Shape& shape);
   const Shape& shape() const { return shape_; }
   std::int64_t size(int layer) const { return size_[layer]; }  // positions filled
+  std::int64_t size() const;                                   // of every layer: the least
   // Rows of one KV head: k [capacity, head_dim], v [capacity, value_dim]; the first size() count.
   kernels::KvRows rows(int layer, int kv_head) const;
   // k [tokens, kv_heads * head_dim], v [tokens, kv_heads * value_dim] go to positions
   // size(layer)...
   void append(int layer, MatView<const float> k, MatView<const float> v);
+  // The same from rows of the cache's own type: k [kv_heads, stride, head_dim], v [kv_heads,
+  // stride, value_dim], of which the first `tokens` of each head count.
+  void append_stored(int layer, std::int64_t tokens, std::int64_t stride, const std::byte* k,
+                     const std::byte* v);
   void truncate(std::int64_t size);  // forget positions >= size in every layer
 
  private:

@@ -7,6 +7,7 @@
 #include <numbers>
 
 #include "lib/core/error.h"
+#include "lib/core/json.h"
 
 namespace ra::model {
 namespace {
@@ -34,7 +35,42 @@ void apply_yarn(double base, int dims, const RopeScaling& scaling, RotaryFrequen
   out.magnitude = static_cast<float>(0.1 * std::log(scaling.factor) + 1);
 }
 
+std::string_view name_of(RopeScalingType type) {
+  switch (type) {
+    case RopeScalingType::kLinear:
+      return "linear";
+    case RopeScalingType::kYarn:
+      return "yarn";
+    case RopeScalingType::kLlama3:
+      return "llama3";
+    case RopeScalingType::kNone:
+      break;
+  }
+  return "none";
+}
+
 }  // namespace
+
+std::string_view name_of(RopeStyle style) {
+  switch (style) {
+    case RopeStyle::kInterleaved:
+      return "interleaved";
+    case RopeStyle::kHalf:
+      return "half";
+    case RopeStyle::kNone:
+      break;
+  }
+  return "none";
+}
+
+std::string rope_scaling_json(const Config& c) {
+  const RopeScaling& s = c.rope_scaling;
+  return Json{{"type", name_of(s.type)},
+              {"factor", s.factor},
+              {"original_context", s.original_context ? Json(*s.original_context) : Json(nullptr)},
+              {"rotary_dims", c.rotary_dims}}
+      .dump();
+}
 
 RotaryFrequencies rotary_frequencies(double base, int rotary_dims, const RopeScaling& scaling,
                                      std::span<const float> divisors) {

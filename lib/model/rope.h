@@ -4,6 +4,8 @@
 #pragma once
 
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "lib/model/config.h"
@@ -25,5 +27,10 @@ struct RotaryFrequencies {
 // Requires: rotary_dims even; yarn: factor >= 1 and scaling.original_context > 0.
 RotaryFrequencies rotary_frequencies(double base, int rotary_dims, const RopeScaling& scaling,
                                      std::span<const float> divisors = {});
+
+// Names in files: "interleaved", "half", "none"; and the scaling as JSON {type: "none" | "linear" |
+// "yarn" | "llama3", factor, original_context (null if not known), rotary_dims}.
+std::string_view name_of(RopeStyle style);
+std::string rope_scaling_json(const Config& config);
 
 }  // namespace ra::model

@@ -29,9 +29,13 @@ void check_info(const DumpInfo& info) {
   RA_CHECK(info.q_pos.front() >= 0 && info.q_pos.back() < info.n_tokens);
 }
 
-// Removes what this program puts into a parts folder, except `keep`; then the folder, if empty.
+fs::path state_folder_of(const fs::path& parts) { return parts / "state"; }
+
+// Removes what this program puts into a parts folder, except `keep` and, with them, the state of
+// the run; then the folder, if empty.
 void clear_folder(const fs::path& folder, const std::vector<PartEntry>& keep) {
   std::error_code ignored;
+  if (keep.empty()) fs::remove_all(state_folder_of(folder), ignored);
   for (const auto& file : fs::directory_iterator(folder, ignored)) {
     const std::string name = file.path().filename().string();
     const std::string stem = name.substr(0, name.find(".partial."));
@@ -49,7 +53,7 @@ class Writer final : public DumpWriter {
       : info_(info),
         options_(options),
         folder_(parts_folder(options.out)),
-        config_((check_info(info), config_sha256(info, options))) {
+        config_((check_info(info), store::config_sha256(info, options))) {
     check_output(options_.out, options_.force || options_.resume);
     lock_.emplace(options_.out);
     remove_stale_partials(options_.out);
@@ -74,6 +78,8 @@ class Writer final : public DumpWriter {
   }
 
   bool complete() const override { return complete_; }
+  fs::path state_folder() const override { return state_folder_of(folder_); }
+  const std::string& config_sha256() const override { return config_; }
 
   std::int64_t resume_position() const override {
     std::int64_t position = info_.n_tokens;
@@ -122,7 +128,11 @@ class Writer final : public DumpWriter {
     whole.logits_last = logits_last;
     join_parts(whole, options_, entries_, config_);
     complete_ = true;
-    if (single()) clear_folder(folder_, {});
+    std::error_code ignored;
+    if (single())
+      clear_folder(folder_, {});
+    else
+      fs::remove_all(state_folder(), ignored);
   }
 
  private:
@@ -183,6 +193,10 @@ class Writer final : public DumpWriter {
     if (options_.gzip > 0) return;  // the size is not known beforehand
     std::uint64_t need = dump_bytes(info_) * (single() ? 2 : 1), have = 0;
     for (const PartEntry& e : entries_) have += e.bytes;
+    need += options_.state_bytes;
+    std::error_code error;
+    for (const auto& file : fs::directory_iterator(state_folder(), error))
+      have += file.file_size(error);
     check_free_space(options_.out, need - std::min(need, have));
   }
 

@@ -59,6 +59,7 @@ struct WriterOptions {
   std::uint64_t part_bytes = 256u << 20, single_limit = 2ull << 30;
   std::int64_t append_rows = 1024;  // rows of one append in the prompt; parts are cut at multiples
   std::string run_key;              // whatever else decides the vectors; must be equal on resume
+  std::uint64_t state_bytes = 0;    // what the caller will keep in state_folder()
 };
 
 // Streams to OUT.parts/ (one checked HDF5 file per token range) and joins them at the end: memory
@@ -73,6 +74,10 @@ class DumpWriter {
   virtual ~DumpWriter() = default;  // without finish: leaves the finished parts for --resume
   // First position that no finished part holds yet (0 for a new run).
   virtual std::int64_t resume_position() const = 0;
+  // Where the caller may keep what it needs to go on (OUT.parts/state, not made here); kept and
+  // removed with the parts. Hash of everything that decides the vectors.
+  virtual std::filesystem::path state_folder() const = 0;
+  virtual const std::string& config_sha256() const = 0;
   // True on resume if OUT is already there, whole and of this run: nothing is left to do.
   virtual bool complete() const = 0;
   // Rows pos.. of one layer: q [tokens, heads * head_dim], k, v [tokens, kv_heads * dim]. Positions

@@ -42,9 +42,8 @@ class SparseTest : public ::testing::Test {
   }
   SparseAttention make(const SparseOptions& options) {
     SparseAttention policy(kShape, options);
-    train_ = random(200, 16, 77);
     policy.build(
-        cache_, [&](int, int) { return train_.view(); }, 1);
+        cache_, [](int, int) { return random(200, 16, 77); }, 1);
     return policy;
   }
   static SparseOptions with_index(const char* spec, int k, int effort = 0) {
@@ -72,7 +71,6 @@ class SparseTest : public ::testing::Test {
   }
 
   model::KvCache cache_;
-  Matrix<float> train_;
   model::AttendStats stats_;
 };
 

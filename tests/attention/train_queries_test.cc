@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <vector>
+
 namespace ra::attention {
 namespace {
 
@@ -31,9 +34,33 @@ TEST(TrainQueries, KeepsEvenlySpreadPositionsWhateverTheChunks) {
                        .v = {}});
       }
     const auto head = sample.head(1, 2);
-    ASSERT_EQ(head.rows, 4u);
-    for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(head.row(i)[1], static_cast<float>(300 * i + 9));
+    ASSERT_EQ(head.rows(), 4u);
+    for (std::size_t i = 0; i < 4; ++i)
+      EXPECT_EQ(head.row(i)[1], to_float(to_bf16(static_cast<float>(300 * i + 9))));
+    EXPECT_EQ(sample.sample().pos, (std::vector<std::int64_t>{0, 3, 6, 9}));
+    // What a snapshot gives back is the same sample.
+    model::QuerySample copy{sample.sample().pos, {}};
+    for (const auto& rows : sample.sample().layers) {
+      copy.layers.emplace_back(rows.rows(), rows.cols());
+      std::copy_n(rows.data(), rows.rows() * rows.cols(), copy.layers.back().data());
+    }
+    const TrainQueries again(std::move(copy));
+    for (int h = 0; h < 3; ++h)
+      for (std::size_t i = 0; i < 16; ++i)
+        EXPECT_EQ(again.head(1, h).data()[i], sample.head(1, h).data()[i]);
   }
+}
+
+TEST(TrainQueries, PositionsAreEvenAndAtMostAsManyAsAskedFor) {
+  for (const std::int64_t tokens : {1, 7, 2048, 2049, 100'000})
+    for (const std::int64_t most : {1, 3, 2048}) {
+      const auto pos = train_positions(tokens, most);
+      EXPECT_LE(std::ssize(pos), most);
+      EXPECT_GE(2 * std::ssize(pos), std::min(tokens, most));
+      EXPECT_EQ(pos.front(), 0);
+      EXPECT_LT(pos.back(), tokens);
+      for (std::size_t i = 2; i < pos.size(); ++i) ASSERT_EQ(pos[i] - pos[i - 1], pos[1] - pos[0]);
+    }
 }
 
 TEST(TrainQueries, IgnoresPositionsAfterThePrompt) {
@@ -41,7 +68,7 @@ TEST(TrainQueries, IgnoresPositionsAfterThePrompt) {
   Matrix<float> q(1, 12);
   q.row(0)[0] = 5;
   sample.on_qkv({.layer = 0, .pos = 7, .q = q.view(), .k = {}, .v = {}});
-  ASSERT_EQ(sample.head(0, 0).rows, 2u);
+  ASSERT_EQ(sample.head(0, 0).rows(), 2u);
   EXPECT_EQ(sample.head(0, 0).row(0)[0], 0);
 }
 

@@ -62,5 +62,18 @@ TEST(Hash, Xxh3TestVectors) {
   EXPECT_EQ(xxh3_64(bytes("abc")), 0x78af5f94892f3950u);
 }
 
+TEST(Hash, Xxh3InParts) {
+  Xxh3 hash;
+  EXPECT_EQ(hash.digest(), xxh3_64({}));
+  hash.update(bytes("a"));
+  hash.update({});
+  hash.update(bytes("bc"));
+  EXPECT_EQ(hash.digest(), 0x78af5f94892f3950u);
+  const std::string text(100'000, 'x');  // beyond the short-input paths
+  for (std::size_t i = 0; i < text.size(); i += 777)
+    hash.update(bytes(std::string_view(text).substr(i, 777)));
+  EXPECT_EQ(hash.digest(), xxh3_64(bytes("abc" + text)));
+}
+
 }  // namespace
 }  // namespace ra

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "lib/core/error.h"
+#include "lib/model/cpu_backend.h"
+#include "lib/model/exact_attention.h"
 #include "lib/model/load.h"
 #include "lib/model/sampler.h"
 #include "tests/support/fake_gguf.h"
@@ -231,6 +233,33 @@ TEST_F(DecoderDeathTest, MorePositionsThanTheCacheHoldsIsABug) {
 TEST_F(DecoderDeathTest, ACacheOfAnotherShapeIsABug) {
   KvCache cache({.layers = 1, .kv_heads = 2, .head_dim = 8, .value_dim = 8, .capacity = 4});
   EXPECT_DEATH(Decoder(m, backend, cache, attention), "RA_CHECK");
+}
+
+TEST_F(DecoderTest, APrefillThatGoesOnAtAChunkGivesTheSameBits) {
+  CpuBackend fast;
+  ExactAttention exact;
+  for (const std::int64_t n : {1, 2, 16, 17, 18, 32, 33, 34, 40}) {
+    const auto ids = some_ids(static_cast<std::size_t>(n));
+    KvCache cache = make_cache(n);
+    Decoder decoder(m, fast, cache, exact, {.chunk = 16});
+    const auto logits = decoder.prefill(ids);
+    const std::vector<float> want(logits.begin(), logits.end());
+    for (std::int64_t most = 0; most <= n + 3; ++most) {
+      const std::int64_t start = decoder.chunk_start(n, most);
+      EXPECT_LE(start, most);
+      EXPECT_LT(start, n);
+      EXPECT_TRUE(start == 0 || n - start > 1) << n << " " << most;
+      EXPECT_EQ(start % 16, 0);
+      cache.truncate(start);
+      const auto again = decoder.prefill(std::span(ids).subspan(static_cast<std::size_t>(start)));
+      ASSERT_TRUE(std::equal(again.begin(), again.end(), want.begin())) << n << " " << most;
+    }
+  }
+  KvCache cache = make_cache(64);
+  const Decoder decoder(m, fast, cache, exact, {.chunk = 16});
+  EXPECT_EQ(decoder.chunk_start(40, 40), 32);
+  EXPECT_EQ(decoder.chunk_start(40, 31), 16);
+  EXPECT_EQ(decoder.chunk_start(33, 33), 16);  // the last chunk has 17 rows
 }
 
 }  // namespace

@@ -85,6 +85,26 @@ TEST_P(KvCacheTest, TruncateForgetsTheTailOfEveryLayer) {
   EXPECT_EQ(value(rows.k, rows.type, 4 * 6), stored(500));
 }
 
+TEST_P(KvCacheTest, StoredRowsOfAnotherCacheAreTheSameRows) {
+  KvCache from(shape()), to(shape());
+  const Tokens tokens(11, 0), first(2, 300);
+  from.append(1, tokens.k.view(), tokens.v.view());
+  to.append(1, first.k.view(), first.v.view());
+  EXPECT_EQ(to.size(), 0);
+  // Both heads lie one capacity apart in the first cache; 9 of its 11 rows are taken.
+  to.append_stored(1, 9, 37, static_cast<const std::byte*>(from.rows(1, 0).k),
+                   static_cast<const std::byte*>(from.rows(1, 0).v));
+  EXPECT_EQ(to.size(1), 11);
+  for (int head = 0; head < 2; ++head) {
+    const kernels::KvRows a = from.rows(1, head), b = to.rows(1, head);
+    for (std::size_t i = 0; i < 9 * 6; ++i)
+      ASSERT_EQ(value(a.k, a.type, i), value(b.k, b.type, 2 * 6 + i));
+    for (std::size_t i = 0; i < 9 * 4; ++i)
+      ASSERT_EQ(value(a.v, a.type, i), value(b.v, b.type, 2 * 4 + i));
+    EXPECT_EQ(value(b.k, b.type, 6), stored(301.0f + 0.01f * 6 * static_cast<float>(head)));
+  }
+}
+
 TEST_P(KvCacheTest, BytesCountBothHalves) {
   EXPECT_EQ(KvCache::bytes(shape()),
             3u * 2 * 37 * (6 + 4) * (GetParam() == KvType::kF32 ? 4u : 2u));
@@ -112,6 +132,8 @@ TEST(KvCacheDeathTest, RefusesToOverrun) {
   EXPECT_DEATH(cache.append(0, many.k.view(), many.v.view()), "capacity");
   EXPECT_DEATH(cache.append(3, ok.k.view(), ok.v.view()), "layer");
   EXPECT_DEATH(cache.rows(0, 2), "kv_head");
+  const std::vector<std::byte> stored(38 * 2 * 6 * 2);
+  EXPECT_DEATH(cache.append_stored(0, 38, 38, stored.data(), stored.data()), "capacity");
 }
 
 }  // namespace

@@ -65,5 +65,19 @@ TEST(Rope, YarnRampOfNoWidthIsAStep) {
   EXPECT_DOUBLE_EQ(f.inv_freq[1], 0.05);
 }
 
+TEST(Rope, NamesInFiles) {
+  EXPECT_EQ(name_of(RopeStyle::kInterleaved), "interleaved");
+  EXPECT_EQ(name_of(RopeStyle::kHalf), "half");
+  EXPECT_EQ(name_of(RopeStyle::kNone), "none");
+  Config c;
+  c.rotary_dims = 64;
+  EXPECT_EQ(rope_scaling_json(c),
+            R"({"type":"none","factor":1.0,"original_context":null,"rotary_dims":64})");
+  c.rope_scaling = {
+      .type = RopeScalingType::kYarn, .factor = 4.5, .original_context = std::int64_t{32768}};
+  EXPECT_EQ(rope_scaling_json(c),
+            R"({"type":"yarn","factor":4.5,"original_context":32768,"rotary_dims":64})");
+}
+
 }  // namespace
 }  // namespace ra::model
