@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <list>
@@ -76,6 +77,11 @@ class Writer final : public DumpWriter {
     make_folder(folder_);
     make_groups();
   }
+
+  // A run that ended before its first part has nothing to resume: the folder goes if it is empty.
+  ~Writer() override { (void)::rmdir(folder_.c_str()); }
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
 
   bool complete() const override { return complete_; }
   fs::path state_folder() const override { return state_folder_of(folder_); }

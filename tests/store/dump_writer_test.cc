@@ -41,6 +41,21 @@ TEST_F(DumpWriterTest, ExistingOutputNeedsForce) {
   expect_sample(out_, s);
 }
 
+TEST_F(DumpWriterTest, ARunThatEndsBeforeItsFirstPartLeavesNothing) {
+  const Sample s = sample_dump();
+  {
+    const auto writer = DumpWriter::create(s.info, small_parts());
+    feed(*writer, s, 0, 3);
+    EXPECT_EQ(names_in(folder_.path()), (std::vector<std::string>{"d.h5.lock", "d.h5.parts"}));
+  }
+  EXPECT_TRUE(names_in(folder_.path()).empty());
+  {
+    const auto writer = DumpWriter::create(s.info, small_parts());
+    feed(*writer, s, 0, 20);
+  }
+  EXPECT_EQ(names_in(folder_.path()), std::vector<std::string>{"d.h5.parts"}) << "--resume's";
+}
+
 TEST_F(DumpWriterTest, SecondWriterIsTurnedAway) {
   const Sample s = sample_dump();
   const auto writer = DumpWriter::create(s.info, small_parts());
