@@ -89,10 +89,9 @@ TEST_F(SparseTest, LayersWithAWindowAreExactAndHaveNoIndex) {
   AttentionShape shape = kShape;
   shape.windowed = {true, false};
   SparseAttention knn(shape, with_index("flat", 20));
-  train_ = random(200, 16, 77);
   int built = 0;
   knn.build(
-      cache_, [&](int, int) { return train_.view(); }, 1, [&](int done) { built = done; });
+      cache_, [](int, int) { return random(200, 16, 77); }, 1, [&](int done) { built = done; });
   EXPECT_EQ(built, 2);  // KV heads of layer 1
   EXPECT_EQ(knn.index_count(), 2);
   const Matrix<float> q = random(1, 96, 6);
