@@ -393,7 +393,9 @@ void check_plan(const DecodeOptions& o, const cli::CommonOptions& common, const 
     if (run.sparse.index) indexes += indexed * (run.sparse.index->share_group ? 1 : u64(c.group()));
   std::error_code missing;  // said when it is opened
   const std::uint64_t snapshot = o.kv_in.empty() ? 0 : std::filesystem::file_size(o.kv_in, missing);
-  const std::vector<MemoryNeed> needs{
+  constexpr std::uint64_t kProgram = 64 << 20;
+  std::vector<MemoryNeed> needs{
+      {"the program", kProgram},
       {"weights", weight_bytes(in.model.weights)},
       {"KV cache", model::KvCache::bytes(cache_shape(o, in, context))},
       {"the snapshot", missing ? 0 : snapshot},
@@ -402,6 +404,11 @@ void check_plan(const DecodeOptions& o, const cli::CommonOptions& common, const 
        u64(o.sparse.train) * u64(c.n_layers) * u64(c.n_heads) * u64(c.head_dim) * sizeof(bf16)},
       {"reference logits", u64(o.n_decode) * u64(c.vocab_size) * sizeof(float)},
       {"activations", u64(2048) * u64(4 * c.dim + 2 * c.ffn_dim) * sizeof(float)}};
+  // Before all that only the weights (their content is checked) and a buffer to measure with.
+  const std::uint64_t at_start =
+      weight_bytes(in.model.weights) + bench::kBandwidthBuffer + kProgram;
+  if (const std::uint64_t later = total_bytes(needs); later < at_start)
+    needs.push_back({"the bandwidth measurement", at_start - later});
   check_memory(needs, memory_limit(common.memory_limit));
 }
 

@@ -80,7 +80,7 @@ void bind(CLI::App& app, DumpOptions& o) {
   app.add_option(
          "--part-size", o.part_size,
          "Most bytes of a part, and so about what a kill costs; a prompt part holds at least "
-         "1024 tokens")
+         "one pass of the prefill")
       ->capture_default_str()
       ->group(output);
   app.add_option("--single-limit", o.single_limit,

@@ -15,8 +15,9 @@ PROGRAM = pathlib.Path(os.environ.get("RA_BUILD", ROOT / "build/release")).resol
 pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason=f"{PROGRAM} is not built")
 
 MODEL = ROOT / "tests/golden/gguf/qwen2-q5_0.gguf"
-PROMPT, GENERATE = 5 * 1024 + 100, 150
-# Parts of one chunk of 1024 prompt positions, and of a few dozen generated ones.
+CHUNK = 512  # prompt positions of one pass
+PROMPT, GENERATE = 8 * CHUNK + 100, 150
+# Parts of one pass of the prompt, and of a few dozen generated ones.
 ARGS = ["-m", MODEL, "--rope-scaling", "linear", "--rope-scale", 64, "--generate", GENERATE, "--temp", 0.7,
         "--dtype", "f16", "--queries", "stride:8", "--part-size", "16KiB"]
 ENVIRONMENT = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}
@@ -116,7 +117,7 @@ def test_interrupt_takes_back_what_was_computed(tmp_path, whole, parts):
     kept = int(re.search(r"(\d+) of \d+ tokens are kept", last).group(1))
     taken = re.search(r"(\d+) tokens taken from the interrupted run", done.stdout)
     # All of it but, in the prompt, the chunk that gives the last logits, and after it one token or two.
-    least = kept // 1024 * 1024 - 1024 if kept <= PROMPT else kept - 2
+    least = kept // CHUNK * CHUNK - CHUNK if kept <= PROMPT else kept - 2
     assert (int(taken.group(1)) if taken else 0) >= least, (last, done.stdout)
     check(folder, whole)
 
@@ -137,7 +138,7 @@ def test_damaged_state_is_computed_again(tmp_path, whole):
     data[-1] ^= 1
     piece.write_bytes(data)
     out = finish(folder, *more, "--resume")
-    assert "1024 tokens taken" in out
+    assert f"\n{CHUNK} tokens taken" in out
     check(folder, whole)
 
 
