@@ -151,7 +151,10 @@ def test_weights_that_are_not_numbers(tmp_path, model, words, out, call):
     assert "blk.1.attn_k.weight at byte" in line and "--check-tensors off" in line
     # Finite weights whose products are not: named by where it shows.
     call.fails(65, tmp_path, weights("blk.0.ffn_down.weight", *[3e38] * 8192), words, out, say="bad.gguf: layer 0: NaN or infinity")
-    call.fails(65, tmp_path, weights("output_norm.weight", *[3e38] * 64), words, out, say="bad.gguf: output.weight: NaN or infinity")
+    # By then the prompt's Q, K and V may be a finished part, which stays as after any other end.
+    bad = weights("output_norm.weight", *[3e38] * 64)
+    call.program.fails(65, *call.arguments(bad, words, out), say="bad.gguf: output.weight: NaN or infinity")
+    assert not out.exists()
 
 
 @on_models
