@@ -365,9 +365,10 @@ def test_signal_then_resume(tmp_path, text, uninterrupted, number):
 
 @real
 def test_second_signal_leaves_at_once(tmp_path, text):
-    process = start(text, tmp_path / "d.h5", "-t", 1)  # one thread takes both
+    process = start(text, tmp_path / "d.h5")
     assert wait_for(lambda: (tmp_path / "d.h5.parts").exists(), process)
     process.send_signal(signal.SIGSTOP)  # so that both are pending at once
+    os.waitpid(process.pid, os.WUNTRACED)
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGCONT)

@@ -148,7 +148,7 @@ def test_another_run_is_refused(tmp_path, whole):
     write_ids(folder)
     process = start(folder, *more)
     manifest = folder / "d.h5.parts/manifest.jsonl"
-    while process.poll() is None and not manifest.exists():
+    while process.poll() is None and not (manifest.exists() and b"\n" in manifest.read_bytes()):
         time.sleep(0.002)
     process.kill()
     process.communicate()
