@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
-from program import ROOT, Program
+from program import ROOT, Program, as_from_a_terminal
 
 PROGRAM = Program("dump")
 pytestmark = PROGRAM.needed
@@ -336,8 +336,8 @@ def uninterrupted(tmp_path_factory):
     return contents(folder / "d.h5")
 
 
-def start(text, out, *more):  # nice: on a busy machine too, the test looks before the program ends
-    return subprocess.Popen(PROGRAM.command(*LONG, "-f", text, "-o", out, *more), preexec_fn=lambda: os.nice(19),
+def start(text, out, *more):
+    return subprocess.Popen(PROGRAM.command(*LONG, "-f", text, "-o", out, *more), preexec_fn=as_from_a_terminal,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
 
 

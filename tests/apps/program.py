@@ -3,12 +3,21 @@
 stderr, nothing on stdout."""
 import os
 import pathlib
+import signal
 import subprocess
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("RA_BUILD", ROOT / "build/release")).resolve()
+
+
+def as_from_a_terminal():
+    """Before exec: signals that a background shell ignores act again, and the test, at a higher priority, sees
+    the program before it ends."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    os.nice(19)
 
 
 class Program:

@@ -9,6 +9,7 @@ import subprocess
 import time
 
 import pytest
+from program import as_from_a_terminal
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = pathlib.Path(os.environ.get("RA_BUILD", ROOT / "build/release")).resolve() / "apps/dump/ra-dump"
@@ -28,9 +29,9 @@ def command(folder, *more):
     return [str(a) for a in [PROGRAM, "-t", 1, *ARGS, "--tokens-file", folder / "ids", "-o", "d.h5", *more]]
 
 
-def start(folder, *more):  # nice: on a busy machine too, the test looks before the program ends
+def start(folder, *more):
     return subprocess.Popen(command(folder, *more), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                            env=ENVIRONMENT, preexec_fn=lambda: os.nice(19))
+                            env=ENVIRONMENT, preexec_fn=as_from_a_terminal)
 
 
 def finish(folder, *more):
