@@ -17,7 +17,7 @@ constexpr std::array<std::string_view, 4> kNames{"scalar", "avx2", "avx512", "am
 struct Features {
   bool avx2 = false, fma = false, f16c = false;
   bool avx512f = false, avx512bw = false, avx512dq = false, avx512vl = false;
-  bool avx512_vnni = false, avx512_bf16 = false;
+  bool avx512_vnni = false, avx512_bf16 = false, avx512_vbmi = false;
   bool amx_tile = false, amx_bf16 = false, amx_int8 = false;
 };
 
@@ -46,6 +46,7 @@ Features detect() {
   f.avx512dq = os_avx512 && bit(b, 17);
   f.avx512bw = os_avx512 && bit(b, 30);
   f.avx512vl = os_avx512 && bit(b, 31);
+  f.avx512_vbmi = os_avx512 && bit(c, 1);
   f.avx512_vnni = os_avx512 && bit(c, 11);
   f.amx_bf16 = os_amx && bit(d, 22);
   f.amx_tile = os_amx && bit(d, 24);
@@ -113,7 +114,8 @@ bool cpu_has(Level level) {
       return cpu_has(Level::kAvx2) && f.avx512f && f.avx512bw && f.avx512dq && f.avx512vl &&
              f.avx512_vnni && f.avx512_bf16;
     case Level::kAmx: {
-      if (!cpu_has(Level::kAvx512) || !f.amx_tile || !f.amx_bf16 || !f.amx_int8) return false;
+      if (!cpu_has(Level::kAvx512) || !f.avx512_vbmi) return false;
+      if (!f.amx_tile || !f.amx_bf16 || !f.amx_int8) return false;
       static const bool allowed = request_amx_permission();
       return allowed;
     }
@@ -155,6 +157,7 @@ std::string cpu_features() {
   add(f.avx512vl, "avx512vl");
   add(f.avx512_vnni, "avx512_vnni");
   add(f.avx512_bf16, "avx512_bf16");
+  add(f.avx512_vbmi, "avx512_vbmi");
   add(f.amx_tile, "amx_tile");
   add(f.amx_bf16, "amx_bf16");
   add(f.amx_int8, "amx_int8");
