@@ -46,6 +46,7 @@ constexpr OpTable make_table() {
       .gemm = gemm<Matrix>,
       .gemm_pack = packer<Matrix>(),
       .gemm_gated = gated<Matrix>(),
+      .multiply_peak = multiply_peak<Matrix>,
   };
 }
 

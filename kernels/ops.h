@@ -14,6 +14,7 @@
 #include "kernels/gemm_gated.h"
 #include "kernels/gemv.h"
 #include "kernels/level.h"
+#include "kernels/multiply_peak.h"
 #include "kernels/norm.h"
 #include "kernels/quant.h"
 #include "kernels/rope.h"
@@ -45,7 +46,8 @@ struct OpTable {
   void (*gemm_pack)(const float* x, std::size_t x_stride, std::size_t tokens, std::size_t cols,
                     std::byte* packed) noexcept;
   // Null: the products one by one, then the activation.
-  void (*gemm_gated)(const GatedArgs&) noexcept;  // gemm_gated.h
+  void (*gemm_gated)(const GatedArgs&) noexcept;         // gemm_gated.h
+  double (*multiply_peak)(std::size_t rounds) noexcept;  // multiply_peak.h
 };
 
 // The table of active_level(); it changes when set_active_level is called.

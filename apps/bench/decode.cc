@@ -14,6 +14,7 @@
 #include "apps/bench/alloc_counter.h"
 #include "apps/bench/decode_table.h"
 #include "apps/bench/options.h"
+#include "apps/bench/prefill_run.h"
 #include "lib/attention/train_queries.h"
 #include "lib/bench/results.h"
 #include "lib/bench/roofline.h"
@@ -25,6 +26,7 @@
 #include "lib/core/progress.h"
 #include "lib/core/text_file.h"
 #include "lib/gguf/reader.h"
+#include "lib/model/cost.h"
 #include "lib/model/cpu_backend.h"
 #include "lib/model/decoder.h"
 #include "lib/model/exact_attention.h"
@@ -90,17 +92,6 @@ Input read_input(const DecodeOptions& o, const cli::CommonOptions& common, std::
   return in;
 }
 
-std::size_t weight_bytes(const model::Weights& w) {
-  const auto bytes = [](const model::Weight& t) { return t.rows * t.row_bytes; };
-  std::size_t sum = bytes(w.output_norm) + bytes(w.output);
-  for (const auto& l : w.layers)
-    for (const model::Weight* t :
-         {&l.attn_norm, &l.wq, &l.wk, &l.wv, &l.bq, &l.bk, &l.bv, &l.wo, &l.q_norm, &l.k_norm,
-          &l.attn_post_norm, &l.ffn_norm, &l.gate, &l.up, &l.down, &l.ffn_post_norm})
-      sum += bytes(*t);
-  return sum;
-}
-
 std::int64_t peak_rss_bytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
@@ -159,19 +150,12 @@ class ContextBench {
       queries_ =
           std::make_unique<attention::TrainQueries>(in_.model.config, prompt_, o_.sparse.train);
     decoder_.set_sink(queries_.get());
-    Progress progress(fmt::format("prefill {}", prompt_), static_cast<std::uint64_t>(prompt_),
-                      "tokens");
-    const auto start = Clock::now();
     const auto ids = std::span(in_.ids).first(static_cast<std::size_t>(prompt_));
-    const auto logits = decoder_.prefill(ids, {}, [&](std::int64_t done) {
-      progress.update(static_cast<std::uint64_t>(done));
-      return true;
-    });
-    prefill_ms_ = ms_since(start);
+    prefill_ = timed_prefill(decoder_, ids);
     decoder_.set_sink(nullptr);
     if (!kv_out.empty())
       model::write_kv_snapshot(kv_out, o_.force, {in_.file->sha256(), in_.model.config, ids},
-                               cache_, model::sample(logits, {}, 0), &queries_->sample());
+                               cache_, model::sample(prefill_->logits, {}, 0), &queries_->sample());
   }
 
   // Instead of a prefill.
@@ -294,8 +278,8 @@ class ContextBench {
   model::Decoder decoder_;
   std::unique_ptr<attention::TrainQueries> queries_;
   std::vector<Measured> measured_;
-  std::vector<float> reference_;      // [n_decode, vocab]
-  std::optional<double> prefill_ms_;  // nothing if a snapshot took its place
+  std::vector<float> reference_;       // [n_decode, vocab]
+  std::optional<PrefillRun> prefill_;  // nothing if a snapshot took its place
 };
 
 bench::Result ContextBench::result(const Measured& m, double bandwidth) const {
@@ -321,7 +305,7 @@ bench::Result ContextBench::result(const Measured& m, double bandwidth) const {
                                                                                 : Json(nullptr)}};
   if (!o_.rope.scaling.empty())
     r.config["rope_scaling"] = Json::parse(model::rope_scaling_json(in_.model.config));
-  if (!prefill_ms_) r.status_detail = "keys and values of the prompt come from a snapshot";
+  if (!prefill_) r.status_detail = "keys and values of the prompt come from a snapshot";
   std::vector<double> all;
   for (const auto& rep : m.token_ms) all.insert(all.end(), rep.begin(), rep.end());
   const Json p = bench::percentiles(all);
@@ -332,14 +316,16 @@ bench::Result ContextBench::result(const Measured& m, double bandwidth) const {
   const auto part = [&](double total_ms) { return total_ms / n / mean_ms * decode_ms; };
   const double attend_rest =
       std::max(0.0, m.times.attend_ms - a.search_ms - a.gather_ms - a.static_ms - a.merge_ms);
-  const double read_bytes =
-      static_cast<double>(weight_bytes(in_.model.weights)) + static_cast<double>(a.bytes) / n;
+  const double read_bytes = static_cast<double>(model::weight_bytes(in_.model.weights)) +
+                            static_cast<double>(a.bytes) / n;
   Json& x = r.metrics;
   x["decode_ms"] = decode_ms;
   x["decode_tok_s"] = 1000 / decode_ms;
-  x["prefill_ms"] = prefill_ms_ ? Json(*prefill_ms_) : Json(nullptr);
-  x["prefill_tok_s"] =
-      prefill_ms_ ? Json(static_cast<double>(prompt_) / *prefill_ms_ * 1000) : Json(nullptr);
+  if (prefill_) {
+    add_metrics(*prefill_, x);
+  } else {
+    x["prefill_ms"] = x["prefill_tok_s"] = nullptr;
+  }
   x["build_ms"] = m.sparse != nullptr ? m.sparse->totals().build_ms : 0.0;
   x["index_bytes"] = m.sparse != nullptr ? m.sparse->totals().bytes : 0;
   x["kv_bytes"] = model::KvCache::bytes(shape_);
@@ -396,7 +382,7 @@ void check_plan(const DecodeOptions& o, const cli::CommonOptions& common, const 
   constexpr std::uint64_t kProgram = 64 << 20;
   std::vector<MemoryNeed> needs{
       {"the program", kProgram},
-      {"weights", weight_bytes(in.model.weights)},
+      {"weights", model::weight_bytes(in.model.weights)},
       {"KV cache", model::KvCache::bytes(cache_shape(o, in, context))},
       {"the snapshot", missing ? 0 : snapshot},
       {"indexes", indexes},
@@ -406,7 +392,7 @@ void check_plan(const DecodeOptions& o, const cli::CommonOptions& common, const 
       {"activations", u64(2048) * u64(4 * c.dim + 2 * c.ffn_dim) * sizeof(float)}};
   // Before all that only the weights (their content is checked) and a buffer to measure with.
   const std::uint64_t at_start =
-      weight_bytes(in.model.weights) + bench::kBandwidthBuffer + kProgram;
+      model::weight_bytes(in.model.weights) + bench::kBandwidthBuffer + kProgram;
   if (const std::uint64_t later = total_bytes(needs); later < at_start)
     needs.push_back({"the bandwidth measurement", at_start - later});
   check_memory(needs, memory_limit(common.memory_limit));
@@ -467,7 +453,10 @@ int run_decode(const DecodeOptions& o, const cli::CommonOptions& common) {
     bench.write(out, bandwidth);
   }
   in.file->check_unchanged();
-  if (o.sparse.out != "-") print_decode_table(out.records(), o.sparse.format);
+  if (o.sparse.out != "-") {
+    print_prefill_table(out.records(), o.sparse.format);
+    print_decode_table(out.records(), o.sparse.format);
+  }
   return 0;
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <map>
+#include <set>
 #include <tuple>
 
 #include "lib/bench/table.h"
@@ -37,6 +38,31 @@ void print_decode_table(const std::vector<Json>& records, const std::string& for
       "{}\nms per token (median); retrieval + attention + other = ms/token; KL and top-1 against "
       "full attention on the same tokens; read bandwidth here {:.1f} GB/s\n",
       table.render(format), records.front()["provenance"]["bandwidth_gb_s"].get<double>());
+}
+
+void print_prefill_table(const std::vector<Json>& records, const std::string& format) {
+  if (format == "none") return;
+  bench::Table table({"context", "prefill s", "tok/s", "linear %", "attention %", "other %",
+                      "TFLOP/s", "% of peak"});
+  std::set<std::int64_t> seen;  // the modes of a context share one prefill
+  for (const Json& r : records) {
+    const Json& m = r["metrics"];
+    if (m["prefill_ms"].is_null() ||
+        !seen.insert(r["config"]["context"].get<std::int64_t>()).second)
+      continue;
+    const double ms = m["prefill_ms"], attention = m["prefill_attention_ms"];
+    const double linear = m["prefill_qkv_ms"].get<double>() + m["prefill_proj_ms"].get<double>() +
+                          m["prefill_ffn_ms"].get<double>() + m["prefill_head_ms"].get<double>();
+    table.add({r["config"]["context"].dump(), fixed(ms / 1000, 2), fixed(m["prefill_tok_s"], 0),
+               fixed(100 * linear / ms, 1), fixed(100 * attention / ms, 1),
+               fixed(100 * (ms - linear - attention) / ms, 1), fixed(m["prefill_tflop_per_s"], 2),
+               fixed(100 * m["prefill_peak_frac"].get<double>(), 0)});
+  }
+  if (seen.empty()) return;
+  fmt::print(
+      "{}\nlinear: QKV with norm and RoPE, projection, feed-forward and head; peak: multiply-adds "
+      "at {}, measured between the chunks\n\n",
+      table.render(format), records.front()["provenance"]["isa"].get<std::string>());
 }
 
 void print_attention_table(const std::vector<Json>& records, const std::string& format) {

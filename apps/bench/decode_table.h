@@ -10,6 +10,7 @@
 namespace ra::bench_app {
 
 // `format` is md, csv or none.
+void print_prefill_table(const std::vector<Json>& records, const std::string& format);
 void print_decode_table(const std::vector<Json>& records, const std::string& format);
 void print_attention_table(const std::vector<Json>& records, const std::string& format);
 

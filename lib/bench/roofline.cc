@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <numeric>
 #include <vector>
 
+#include "kernels/ops.h"
 #include "lib/core/matrix.h"
 #include "lib/core/parallel.h"
 
@@ -42,6 +44,23 @@ double read_bandwidth_gb_s(std::size_t bytes, int repeats) {
     best = std::max(best, static_cast<double>(bytes) / seconds / 1e9);
   }
   return best;
+}
+
+double multiply_peak_tflop_s(double seconds) {
+  using Clock = std::chrono::steady_clock;
+  constexpr std::size_t kRounds = 2000;  // some tens of microseconds
+  const auto workers = static_cast<std::size_t>(threads());
+  std::vector<double> rates(workers);
+  parallel_for(workers, [&](std::size_t i, int) {
+    double operations = 0, passed = 0;
+    const auto start = Clock::now();
+    do {
+      operations += kRounds * kernels::ops().multiply_peak(kRounds);
+      passed = std::chrono::duration<double>(Clock::now() - start).count();
+    } while (passed < seconds);
+    rates[i] = operations / passed / 1e12;
+  });
+  return std::accumulate(rates.begin(), rates.end(), 0.0);
 }
 
 }  // namespace ra::bench

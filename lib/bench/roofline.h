@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The limit beside a measurement: memory read bandwidth of this machine, with the same threads.
+// The limits beside a measurement, found with the same threads on the same machine: memory read
+// bandwidth, and the rate of multiply-adds.
 #pragma once
 
 #include <cstddef>
@@ -11,5 +12,9 @@ inline constexpr std::size_t kBandwidthBuffer = std::size_t{512} << 20;
 // Best of `repeats` passes over a buffer of `bytes` (larger than the last-level cache) read by all
 // threads of the pool, in GB/s (1e9 bytes). Takes about 0.1 s per GB and repeat.
 double read_bandwidth_gb_s(std::size_t bytes = kBandwidthBuffer, int repeats = 5);
+
+// Floating-point operations per second of all threads in 1e12/s, at the active CPU level
+// (kernels/multiply_peak.h), measured for about `seconds`.
+double multiply_peak_tflop_s(double seconds = 0.02);
 
 }  // namespace ra::bench

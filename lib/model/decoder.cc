@@ -112,8 +112,11 @@ Decoder::Rows Decoder::rows(std::size_t n) {
 }
 
 std::span<const float> Decoder::prefill(std::span<const std::int32_t> ids,
-                                        const OnLogits& on_logits, const OnProgress& on_progress) {
+                                        const OnLogits& on_logits, const OnProgress& on_progress,
+                                        StepTimes* times) {
   RA_CHECK(!ids.empty());
+  StepTimes unused;
+  StepTimes& t = times != nullptr ? *times : unused;
   MatView<const float> last;
   std::size_t n = 0;
   for (std::size_t done = 0; done < ids.size(); done += n) {
@@ -121,12 +124,15 @@ std::span<const float> Decoder::prefill(std::span<const std::int32_t> ids,
     // A lone last row would reach the attention policy as a decode step, so it joins this chunk.
     if (ids.size() - done - n == 1) ++n;
     const std::int64_t pos = position();
-    StepTimes unused;
-    forward(ids.subspan(done, n), unused);
+    forward(ids.subspan(done, n), t);
+    Stopwatch watch;
     if (on_logits) last = head_in_blocks(pos, n, on_logits);
+    t.head_ms += watch.lap();
     if (on_progress && !on_progress(static_cast<std::int64_t>(done + n))) break;
   }
+  Stopwatch watch;
   if (!on_logits) last = head(position() - 1, n - 1, 1);
+  t.head_ms += watch.lap();
   return {last.row(last.rows - 1), last.cols};
 }
 

@@ -55,9 +55,9 @@ class Decoder {
   using OnProgress = std::function<bool(std::int64_t done)>;
   // Appends `ids` (not empty) in chunks. Logits of every position are computed only if `on_logits`
   // is set (in blocks of rows, so memory stays bounded). Returns the logits [vocab] of the last
-  // position run, valid until the next call.
+  // position run, valid until the next call. `times` gets the parts of all chunks added.
   std::span<const float> prefill(std::span<const std::int32_t> ids, const OnLogits& on_logits = {},
-                                 const OnProgress& on_progress = {});
+                                 const OnProgress& on_progress = {}, StepTimes* times = nullptr);
   // The last position up to `most` where a prefill of n tokens begins a chunk: from there on the
   // rest of a prefill gives the same bits as all of it.
   std::int64_t chunk_start(std::int64_t n, std::int64_t most) const;

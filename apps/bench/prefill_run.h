@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// A prefill with its clock, its parts and the compute limit, measured in the same run.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "lib/core/json.h"
+#include "lib/model/cost.h"
+#include "lib/model/decoder.h"
+
+namespace ra::bench_app {
+
+struct PrefillRun {
+  std::int64_t tokens = 0;
+  double ms = 0;                     // without the probes of the limit
+  model::StepTimes parts;            // sums over all chunks
+  model::PrefillFlops flops;         // of the model's shapes
+  std::vector<double> peak_tflop_s;  // multiply-add rate, once a second between two chunks
+  std::vector<float> logits;         // [vocab] of the last position
+
+  double tflop_s() const { return flops.total() / ms / 1e9; }
+  // What the machine could have multiplied in that time: the mean of the probes. A shared host
+  // changes its speed within seconds, and one probe before the run would flatter or damn it.
+  double mean_peak_tflop_s() const;
+};
+
+// Prefills the decoder's empty cache, with a progress line. `ids` is not empty.
+PrefillRun timed_prefill(model::Decoder& decoder, std::span<const std::int32_t> ids);
+
+// The fields prefill_* of a decode record.
+void add_metrics(const PrefillRun& run, Json& metrics);
+
+}  // namespace ra::bench_app

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/cpu/multiply_peak_lanes.h"
+#include "kernels/cpu/simd_avx512.h"
+
+namespace ra::kernels {
+
+template <>
+double multiply_peak<Level::kAvx512>(std::size_t rounds) noexcept {
+  return multiply_peak_lanes<Simd>(rounds);
+}
+
+}  // namespace ra::kernels

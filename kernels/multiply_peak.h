@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// The compute limit beside a matrix product: multiply-adds at the highest rate of a level, with
+// every operand in a register.
+#pragma once
+
+#include <cstddef>
+
+#include "kernels/level.h"
+
+namespace ra::kernels {
+
+// Runs `rounds` rounds on the calling thread; returns the floating-point operations of one round
+// (2 per multiply-add). f32, and on AMX bf16 with f32 sums.
+template <Level L>
+double multiply_peak(std::size_t rounds) noexcept;
+template <>
+double multiply_peak<Level::kScalar>(std::size_t rounds) noexcept;
+template <>
+double multiply_peak<Level::kAvx2>(std::size_t rounds) noexcept;
+template <>
+double multiply_peak<Level::kAvx512>(std::size_t rounds) noexcept;
+template <>
+double multiply_peak<Level::kAmx>(std::size_t rounds) noexcept;
+
+}  // namespace ra::kernels

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/multiply_peak.h"
+
+#include <gtest/gtest.h>
+
+#include "kernels/ops.h"
+#include "tests/support/levels.h"
+
+namespace ra::kernels {
+namespace {
+
+class MultiplyPeakTest : public testing::LevelTest {};
+RA_INSTANTIATE_LEVELS(MultiplyPeakTest);
+
+// Lanes x chains x 2, or tiles of 16 x 16 x 32: whatever the rounds, these are the operations of
+// one.
+TEST_P(MultiplyPeakTest, CountsTheOperationsOfOneRound) {
+  const double expected[] = {16, 192, 384, 65536};
+  EXPECT_EQ(table_for(level()).multiply_peak(1), expected[static_cast<int>(level())]);
+  EXPECT_EQ(table_for(level()).multiply_peak(7), expected[static_cast<int>(level())]);
+}
+
+}  // namespace
+}  // namespace ra::kernels
