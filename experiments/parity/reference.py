@@ -117,25 +117,30 @@ class Reference:
             x = np.stack(np.split(x, 2, axis=-1), axis=-1).reshape(x.shape)
         return x.transpose(1, 0, 2).reshape(x.shape[1], -1)
 
-    @torch.no_grad()
     def run(self, ids):
         """(logits [tokens, vocab], q, k, v) with q, k after RoPE, each [layers, tokens, width]."""
+        return self.run_at(ids, slice(None), 0)
+
+    @torch.no_grad()
+    def run_at(self, ids, rows, last):
+        """The same with q, k, v of some rows and the logits of the last tokens only (0 = of all): a
+        long text's would not fit the memory."""
         q, k, v = [], [], []
         rotate = self.module.apply_rotary_pos_emb
 
         def recording(*args, **kwargs):
             out = rotate(*args, **kwargs)
-            q.append(self._in_file_order(out[0][0].numpy()))
-            k.append(self._in_file_order(out[1][0].numpy()))
+            q.append(self._in_file_order(out[0][0][:, rows].numpy()))
+            k.append(self._in_file_order(out[1][0][:, rows].numpy()))
             return out
 
         value_dim = self.kv_heads * self.head_dim  # the last columns of a fused projection
         hooks = [getattr(layer.self_attn, "qkv_proj" if self.arch == "phi3" else "v_proj")
-                 .register_forward_hook(lambda _m, _i, out: v.append(out[0, :, -value_dim:].numpy().copy()))
+                 .register_forward_hook(lambda _m, _i, out: v.append(out[0, rows, -value_dim:].numpy().copy()))
                  for layer in self.model.model.layers]
         self.module.apply_rotary_pos_emb = recording
         try:
-            logits = self.model(torch.tensor([list(ids)]), use_cache=False).logits[0].numpy()
+            logits = self.model(torch.tensor([list(ids)]), use_cache=False, logits_to_keep=last).logits[0].numpy()
         finally:
             self.module.apply_rotary_pos_emb = rotate
             for hook in hooks:
@@ -145,7 +150,7 @@ class Reference:
 
 
 def nll(logits, ids):
-    """-ln p(ids[t + 1] | ids[0..t]) for each t, in f64."""
+    """-ln p(ids[t + 1] | ids[0..t]) for each t, in f64; both begin at the same token."""
     out = np.empty(len(ids) - 1)
     for t in range(len(out)):  # a row at a time: all of a large vocabulary's would take gigabytes
         x = logits[t].astype(np.float64)

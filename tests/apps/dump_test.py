@@ -174,6 +174,20 @@ def test_runs_are_equal_bytes(tmp_path, text):
     assert files[0] == files[1]
 
 
+@pytest.mark.parametrize("model", ["llama-kquants", "qwen2-q5_0", "gemma3-f16"])
+@pytest.mark.parametrize("compute", ["auto", "f32"])
+def test_any_number_of_threads_gives_the_same_bits(tmp_path, model, compute):
+    ids = tmp_path / "ids.txt"
+    ids.write_text("".join(f"{1 + 7 * i % 200}\n" for i in range(700)))
+    held = []
+    for threads in (1, 2, 3, 5, 8):
+        out = tmp_path / f"{threads}.h5"
+        Program("dump", threads).run("-m", GOLDEN / f"gguf/{model}.gguf", "--tokens-file", ids, "--generate", 6,
+                                     "--logits", "--dtype", "f32", "--compute", compute, "-o", out, env=ENVIRONMENT)
+        held.append(contents(out))
+    assert all(h == held[0] for h in held[1:])
+
+
 def test_rope_scaling_is_recorded(tmp_path, text):
     out = tmp_path / "d.h5"
     assert run("-m", TINY, "-f", text, "--rope-scaling", "linear", "--rope-scale", 4, "-o", out).returncode == 0
