@@ -11,12 +11,27 @@
 namespace ra::model {
 namespace {
 
-// Query rows (tokens x group) of one prefill tile: enough to pay for packing K and V once per tile.
-constexpr std::size_t kTileRows = 512;
+// Query rows (tokens x group) of one prefill tile: the more, the less packing K and V weighs; 1024
+// are what the kernel takes at once.
+constexpr std::size_t kTileRows = 1024;
+// Tokens of a tile are a multiple of this: the kernels take query rows 32 at a time, and so the
+// same rows are taken together, and sums have the same bits, whatever the tile.
+constexpr std::size_t kTokenStep = 32;
 // Keys of one decode task: small enough to share between threads, large enough to be worth a task.
 constexpr std::size_t kSplitKeys = 1024;
 
 using Clock = std::chrono::steady_clock;
+
+// Tokens of a prefill tile: the tallest that leaves every thread two tiles. Where there are windows
+// a tile's first key, and with it the order of its sums, depends on its first token: there the tile
+// does not depend on the threads.
+std::size_t tile_tokens(std::size_t tokens, std::size_t group, std::size_t kv_heads, bool window) {
+  std::size_t tile = std::max(kTokenStep, kTileRows / group / kTokenStep * kTokenStep);
+  const auto tiles = [&] { return kv_heads * ((tokens + tile - 1) / tile); };
+  while (!window && tile > kTokenStep && tiles() < 2 * static_cast<std::size_t>(threads()))
+    tile = std::max(kTokenStep, tile / 2 / kTokenStep * kTokenStep);
+  return tile;
+}
 
 double ms(Clock::duration d) { return std::chrono::duration<double, std::milli>(d).count(); }
 
@@ -42,7 +57,7 @@ AttendStats ExactAttention::prefill(const AttendInput& in, MatView<float> out) {
   const std::size_t group = in.q.cols / (kv_heads * head_dim);
   RA_CHECK(size(in.pos) + in.q.rows <= size(in.cache->size(in.layer)));
   RA_CHECK(out.cols == kv_heads * group * value_dim);
-  const std::size_t tile = std::max<std::size_t>(16, kTileRows / group / 16 * 16);
+  const std::size_t tile = tile_tokens(in.q.rows, group, kv_heads, in.window > 0);
   const std::size_t tiles = (in.q.rows + tile - 1) / tile;
   scratch_.resize(size(threads()));
   const std::size_t bytes = kernels::causal_scratch_bytes(tile, group, head_dim, value_dim);

@@ -119,16 +119,19 @@ TEST_P(ExactAttentionTest, AWindowLeavesTheLastKeys) {
 }
 
 TEST_P(ExactAttentionTest, AnyNumberOfThreadsGivesTheSameBits) {
-  for (const std::size_t tokens : {1u, 80u}) {
-    Scene scene({14, 2, 64}, 1100, tokens, KvType::kBf16);
-    std::vector<Matrix<float>> results;
-    for (const int n : {1, 2, 5}) {
-      set_threads(n);
-      ExactAttention policy;
-      results.push_back(scene.run(policy));
+  for (const std::size_t tokens : {1u, 80u, 512u})
+    for (const std::int64_t window : {0, 300}) {
+      Scene scene({14, 2, 64}, 1100, tokens, KvType::kBf16);
+      scene.window = window;
+      std::vector<Matrix<float>> results;
+      for (const int n : {1, 2, 5, 16}) {
+        set_threads(n);
+        ExactAttention policy;
+        results.push_back(scene.run(policy));
+      }
+      for (const auto& r : results)
+        EXPECT_TRUE(same_bits(r, results[0])) << "tokens=" << tokens << " window=" << window;
     }
-    for (const auto& r : results) EXPECT_TRUE(same_bits(r, results[0])) << "tokens=" << tokens;
-  }
 }
 
 TEST_P(ExactAttentionTest, CountsTheBytesRead) {
