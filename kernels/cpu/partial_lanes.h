@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Decode attention of a query group over Simd. Reading K and V once is the cost that cannot be
-// avoided, so the arithmetic is arranged to stay below it: kLanes keys are transposed so that a
-// score lies in a lane (no horizontal sums), and the transposition is shared by the whole group.
+// avoided, so the arithmetic is arranged to stay below it and to run while lines are on their way:
+//
+// - kLanes keys are transposed so that a score lies in a lane (no horizontal sums), and the
+//   transposition is shared by the whole group;
+// - K and V are read in short turns, as two streams side by side, and the lines of the next keys
+//   are asked for in ascending order while these are computed: the prefetcher of the second-level
+//   cache then runs ahead of both. Blocks of 64 keys without that read at half the rate.
 #pragma once
 
 #include <cstddef>
@@ -23,40 +28,38 @@ class PartialLanes {
   static constexpr bool kBf16 = std::is_same_v<T, bf16>;
   // Elements of one vector of 32-bit units: bf16 come in pairs.
   static constexpr std::size_t kStep = kBf16 ? 2 * kLanes : kLanes;
-  static constexpr std::size_t kBlock = 64;    // keys between two looks at the running maximum
+  static constexpr std::size_t kBlock = S::kBlockKeys;  // keys between two looks at the maximum
   static constexpr std::size_t kMaxGroup = 8;  // query rows at once: their sums fit the registers
+  static constexpr std::size_t kAhead = 16;    // keys between a prefetch and its use
 
  public:
   explicit PartialLanes(const PartialArgs& a) : a_(a) {}
 
   void run() {
-    for (std::size_t i = 0; i < a_.n; i += kBlock) {
-      const std::size_t n = a_.n - i < kBlock ? a_.n - i : kBlock;
-      std::size_t g = 0;  // a group above kMaxGroup finds the block's rows in the cache again
-      for (; g + kMaxGroup < a_.group; g += kMaxGroup) block<kMaxGroup>(g, i, n);
-      remaining_rows(g, i, n);
-    }
+    std::size_t g = 0;  // a group above kMaxGroup reads the rows again
+    for (; g + kMaxGroup < a_.group; g += kMaxGroup) attend<kMaxGroup>(g);
+    attend_remaining(g);
   }
 
  private:
-  void remaining_rows(std::size_t g, std::size_t i, std::size_t n) {
+  void attend_remaining(std::size_t g) {
     switch (a_.group - g) {
       case 1:
-        return block<1>(g, i, n);
+        return attend<1>(g);
       case 2:
-        return block<2>(g, i, n);
+        return attend<2>(g);
       case 3:
-        return block<3>(g, i, n);
+        return attend<3>(g);
       case 4:
-        return block<4>(g, i, n);
+        return attend<4>(g);
       case 5:
-        return block<5>(g, i, n);
+        return attend<5>(g);
       case 6:
-        return block<6>(g, i, n);
+        return attend<6>(g);
       case 7:
-        return block<7>(g, i, n);
+        return attend<7>(g);
       case 8:
-        return block<8>(g, i, n);
+        return attend<8>(g);
       default:
         return;
     }
@@ -71,45 +74,73 @@ class PartialLanes {
   }
 
   // Gathered rows are at addresses that the hardware cannot guess.
-  static void prefetch(const T* p, std::size_t n) {
+  static void prefetch_row(const T* p, std::size_t n) {
     const char* bytes = reinterpret_cast<const char*>(p);
     for (std::size_t i = 0; i < n * sizeof(T); i += 64) __builtin_prefetch(bytes + i);
   }
-  void prefetch_for(std::size_t first, std::size_t count) const {
+  void prefetch_gathered(std::size_t first, std::size_t count) const {
     for (std::size_t i = first; i < first + count && i < a_.n; ++i) {
-      prefetch(value(i), a_.kv.value_dim);
-      if (i + kLanes < a_.n) prefetch(key(i + kLanes), a_.kv.head_dim);
+      prefetch_row(value(i), a_.kv.value_dim);
+      if (i + kLanes < a_.n) prefetch_row(key(i + kLanes), a_.kv.head_dim);
     }
+  }
+  // Line i of the rows that follow `row` by kAhead keys, if they follow it in memory. May lie past
+  // the last row: a prefetch never faults.
+  RA_ALWAYS_INLINE void prefetch_line(const T* row, std::size_t dim, std::size_t i) const {
+    const std::size_t distance = a_.ids == nullptr ? kAhead * dim + i * kStep : 0;
+    __builtin_prefetch(row + distance);
   }
 
   // One vector of 32-bit units; `n` elements exist, the rest reads as zero.
   static V load_units(const T* p, std::size_t n) {
-    if (n >= kStep) return S::load(reinterpret_cast<const float*>(p));
     alignas(64) T padded[kStep] = {};
     for (std::size_t i = 0; i < n; ++i) padded[i] = p[i];
-    return S::load(reinterpret_cast<const float*>(padded));
+    return load_units(padded);
+  }
+  RA_ALWAYS_INLINE static V load_units(const T* p) {
+    return S::load(reinterpret_cast<const float*>(p));
   }
 
   template <std::size_t G>
-  void block(std::size_t g0, std::size_t first, std::size_t n) {
+  void attend(std::size_t g0) {
+    V sum[G];
+    for (std::size_t g = 0; g < G; ++g) {
+      sum[g] = S::zero();
+      split_sums(a_.out[g0 + g].acc);
+    }
     alignas(64) float p[G][kBlock];
-    float keep[G];
-    scores<G>(g0, first, n, p);
-    RA_UNROLL(8)
-    for (std::size_t g = 0; g < G; ++g) keep[g] = softmax(p[g], n, a_.out[g0 + g]);
-    for (std::size_t c = 0; c < a_.kv.value_dim; c += 2 * kLanes)
-      add_values<G>(g0, first, n, c, p, keep);
+    for (std::size_t first = 0; first < a_.n; first += kBlock) {
+      const std::size_t n = a_.n - first < kBlock ? a_.n - first : kBlock;
+      scores<G>(g0, first, n, p);
+      RA_UNROLL(8)
+      for (std::size_t g = 0; g < G; ++g) softmax(p[g], n, a_.out[g0 + g], sum[g]);
+      std::size_t c = 0;
+      for (; c + 2 * kLanes <= a_.kv.value_dim; c += 2 * kLanes) add_values<G>(g0, first, n, c, p);
+      if (c < a_.kv.value_dim) add_last_values<G>(g0, first, n, c, p);
+    }
+    for (std::size_t g = 0; g < G; ++g) {
+      a_.out[g0 + g].sum += S::reduce_add(sum[g]);
+      join_sums(a_.out[g0 + g].acc);
+    }
   }
 
+  // p[g][i] = scale * q[g0 + g] . key i; -inf from n up to a whole vector.
   template <std::size_t G>
-  void scores(std::size_t g0, std::size_t first, std::size_t n, float (&p)[G][kBlock]) const {
+  RA_ALWAYS_INLINE void scores(std::size_t g0, std::size_t first, std::size_t n,
+                               float (&p)[G][kBlock]) const {
     for (std::size_t i = 0; i < n; i += kLanes) {
       const std::size_t count = n - i < kLanes ? n - i : kLanes;
-      if (a_.ids != nullptr && g0 == 0) prefetch_for(first + i, count);
+      if (a_.ids != nullptr) prefetch_gathered(first + i, count);
       const T* keys[kLanes];
       for (std::size_t j = 0; j < kLanes; ++j) keys[j] = key(first + i + (j < count ? j : 0));
       V s[G];
       score_lanes<G>(g0, keys, s);
+      const std::size_t whole = a_.kv.head_dim / kStep * kStep;
+      if (whole < a_.kv.head_dim) {
+        add_last_scores<G>(g0, keys, whole, p, i);
+        RA_UNROLL(8)
+        for (std::size_t g = 0; g < G; ++g) s[g] = S::add(s[g], S::load(p[g] + i));
+      }
       RA_UNROLL(8)
       for (std::size_t g = 0; g < G; ++g) S::store(p[g] + i, S::mul(s[g], S::set1(a_.scale)));
       for (std::size_t j = count; j < kLanes; ++j)
@@ -117,141 +148,167 @@ class PartialLanes {
     }
   }
 
-  // s[g] lane j = q[g0 + g] . keys[j]
+  // s[g] lane j = q[g0 + g] . keys[j], over whole steps
   template <std::size_t G>
-  void score_lanes(std::size_t g0, const T* const (&keys)[kLanes], V (&s)[G]) const {
+  RA_ALWAYS_INLINE void score_lanes(std::size_t g0, const T* const (&keys)[kLanes],
+                                    V (&s)[G]) const {
     V acc[G][2];  // two chains per row hide the latency of the FMAs when the group is small
     for (std::size_t g = 0; g < G; ++g) acc[g][0] = acc[g][1] = S::zero();
     const float* q = a_.q + g0 * a_.q_stride;
-    for (std::size_t d = 0; d < a_.kv.head_dim; d += kStep) {
-      const std::size_t left = a_.kv.head_dim - d;
+    for (std::size_t d = 0; d + kStep <= a_.kv.head_dim; d += kStep) {
       V unit[kLanes];
       RA_UNROLL(16)
-      for (std::size_t j = 0; j < kLanes; ++j) unit[j] = load_units(keys[j] + d, left);
+      for (std::size_t j = 0; j < kLanes; ++j) {
+        unit[j] = load_units(keys[j] + d);
+        prefetch_line(keys[0], a_.kv.head_dim, d / kStep * kLanes + j);
+      }
       S::transpose(unit);
-      if (left >= kStep) {
-        add_units<G>(q + d, unit, acc);
-      } else {
-        add_last_units<G>(q + d, left, unit, acc);
+      RA_UNROLL(16)
+      for (std::size_t j = 0; j < kLanes; ++j) {
+        RA_UNROLL(8)
+        for (std::size_t g = 0; g < G; ++g) add_unit(q + d + g * a_.q_stride, j, unit[j], acc[g]);
       }
     }
     RA_UNROLL(8)
     for (std::size_t g = 0; g < G; ++g) s[g] = S::add(acc[g][0], acc[g][1]);
   }
 
-  template <std::size_t G>
-  RA_ALWAYS_INLINE void add_units(const float* q, const V (&unit)[kLanes], V (&acc)[G][2]) const {
-    RA_UNROLL(16)
-    for (std::size_t j = 0; j < kLanes; ++j) {
-      RA_UNROLL(8)
-      for (std::size_t g = 0; g < G; ++g) {
-        const float* qg = q + g * a_.q_stride;
-        if constexpr (kBf16) {
-          acc[g][0] = S::fma(S::set1(qg[2 * j]), S::low_half(unit[j]), acc[g][0]);
-          acc[g][1] = S::fma(S::set1(qg[2 * j + 1]), S::high_half(unit[j]), acc[g][1]);
-        } else {
-          acc[g][j & 1] = S::fma(S::set1(qg[j]), unit[j], acc[g][j & 1]);
-        }
-      }
+  RA_ALWAYS_INLINE static void add_unit(const float* q, std::size_t j, V unit, V (&acc)[2]) {
+    if constexpr (kBf16) {
+      acc[0] = S::fma(S::set1(q[2 * j]), S::low_half(unit), acc[0]);
+      acc[1] = S::fma(S::set1(q[2 * j + 1]), S::high_half(unit), acc[1]);
+    } else {
+      acc[j & 1] = S::fma(S::set1(q[j]), unit, acc[j & 1]);
     }
   }
 
-  // The same with q in a zero-padded copy: `left` dimensions remain.
+  // The dimensions after the last whole step. Out of line, so that the loops above keep their
+  // registers.
   template <std::size_t G>
-  void add_last_units(const float* q, std::size_t left, const V (&unit)[kLanes],
-                      V (&acc)[G][2]) const {
+  [[gnu::noinline]] void add_last_scores(std::size_t g0, const T* const (&keys)[kLanes],
+                                         std::size_t d, float (&p)[G][kBlock],
+                                         std::size_t at) const {
+    const std::size_t left = a_.kv.head_dim - d;
+    V unit[kLanes];
+    for (std::size_t j = 0; j < kLanes; ++j) unit[j] = load_units(keys[j] + d, left);
+    S::transpose(unit);
     for (std::size_t g = 0; g < G; ++g) {
-      float padded[kStep] = {};
-      for (std::size_t i = 0; i < left; ++i) padded[i] = q[g * a_.q_stride + i];
-      for (std::size_t j = 0; j < kLanes; ++j)
-        if constexpr (kBf16) {
-          acc[g][0] = S::fma(S::set1(padded[2 * j]), S::low_half(unit[j]), acc[g][0]);
-          acc[g][1] = S::fma(S::set1(padded[2 * j + 1]), S::high_half(unit[j]), acc[g][1]);
-        } else {
-          acc[g][j & 1] = S::fma(S::set1(padded[j]), unit[j], acc[g][j & 1]);
-        }
+      float q[kStep] = {};
+      for (std::size_t i = 0; i < left; ++i) q[i] = a_.q[(g0 + g) * a_.q_stride + d + i];
+      V acc[2] = {S::zero(), S::zero()};
+      for (std::size_t j = 0; j < kLanes; ++j) add_unit(q, j, unit[j], acc);
+      S::store(p[g] + at, S::add(acc[0], acc[1]));
     }
   }
 
-  // p = exp(p - maximum), with the block joined to `out`; returns the factor owed to out.acc.
-  static float softmax(float* p, std::size_t n, Partial& out) {
+  // p = exp(p - maximum), with the block joined to `out` and to the lanes of `sum`.
+  RA_ALWAYS_INLINE void softmax(float* p, std::size_t n, Partial& out, V& sum) const {
     V top = S::load(p);
     for (std::size_t i = kLanes; i < n; i += kLanes) top = S::max(top, S::load(p + i));
-    const float block_max = S::reduce_max(top);
-    float keep = 1;
-    if (block_max > out.max) {
-      keep = __builtin_expf(out.max - block_max);
-      out.max = block_max;
-    }
-    V sum = S::zero();
+    if (S::any_greater(top, S::set1(out.max))) raise_maximum(S::reduce_max(top), out, sum);
     for (std::size_t i = 0; i < n; i += kLanes) {
       const V e = exp_lanes<S>(S::sub(S::load(p + i), S::set1(out.max)));
       S::store(p + i, e);
       sum = S::add(sum, e);
     }
-    out.sum = out.sum * keep + S::reduce_add(sum);
-    return keep;
   }
 
-  // out.acc[c .. c + 2 kLanes) = keep * itself + sum of p * v
+  // Rare: the maximum of n scores in random order moves about ln n times.
+  [[gnu::noinline]] void raise_maximum(float max, Partial& out, V& sum) const {
+    const float keep = __builtin_expf(out.max - max);
+    out.max = max;
+    out.sum *= keep;
+    sum = S::mul(sum, S::set1(keep));
+    for (std::size_t i = 0; i < a_.kv.value_dim; ++i) out.acc[i] *= keep;
+  }
+
+  // out.acc[c .. c + 2 kLanes) += sum of p * v
   template <std::size_t G>
-  void add_values(std::size_t g0, std::size_t first, std::size_t n, std::size_t c,
-                  const float (&p)[G][kBlock], const float (&keep)[G]) const {
-    const std::size_t left = a_.kv.value_dim - c;
-    const bool whole = left >= 2 * kLanes;
+  RA_ALWAYS_INLINE void add_values(std::size_t g0, std::size_t first, std::size_t n, std::size_t c,
+                                   const float (&p)[G][kBlock]) const {
     V acc[G][2];
-    for (std::size_t g = 0; g < G; ++g) load_sums(a_.out[g0 + g].acc + c, left, keep[g], acc[g]);
+    RA_UNROLL(8)
+    for (std::size_t g = 0; g < G; ++g) {
+      const float* sums = a_.out[g0 + g].acc + c;
+      acc[g][0] = S::load(sums), acc[g][1] = S::load(sums + kLanes);
+    }
+    const T* start = value(first);
     for (std::size_t i = 0; i < n; ++i) {
       V v[2];
-      whole ? load_values(value(first + i) + c, v)
-            : load_last_values(value(first + i) + c, left, v);
-      RA_UNROLL(8)
-      for (std::size_t g = 0; g < G; ++g) {
-        const V weight = S::set1(p[g][i]);
-        acc[g][0] = S::fma(weight, v[0], acc[g][0]);
-        acc[g][1] = S::fma(weight, v[1], acc[g][1]);
-      }
+      load_values(value(first + i) + c, v);
+      for (std::size_t line = 0; line < 2 * kLanes / kStep; ++line)
+        prefetch_line(start, a_.kv.value_dim, c / kStep * kBlock + i + line * kBlock);
+      add_value<G>(p, i, v, acc);
     }
-    for (std::size_t g = 0; g < G; ++g) store_sums(a_.out[g0 + g].acc + c, left, acc[g]);
+    RA_UNROLL(8)
+    for (std::size_t g = 0; g < G; ++g) {
+      float* sums = a_.out[g0 + g].acc + c;
+      S::store(sums, acc[g][0]), S::store(sums + kLanes, acc[g][1]);
+    }
+  }
+
+  template <std::size_t G>
+  RA_ALWAYS_INLINE static void add_value(const float (&p)[G][kBlock], std::size_t i,
+                                         const V (&v)[2], V (&acc)[G][2]) {
+    RA_UNROLL(8)
+    for (std::size_t g = 0; g < G; ++g) {
+      const V weight = S::set1(p[g][i]);
+      acc[g][0] = S::fma(weight, v[0], acc[g][0]);
+      acc[g][1] = S::fma(weight, v[1], acc[g][1]);
+    }
+  }
+
+  // The values after the last whole step, in zero-padded copies.
+  template <std::size_t G>
+  [[gnu::noinline]] void add_last_values(std::size_t g0, std::size_t first, std::size_t n,
+                                         std::size_t c, const float (&p)[G][kBlock]) const {
+    const std::size_t left = a_.kv.value_dim - c;
+    V acc[G][2];
+    for (std::size_t g = 0; g < G; ++g) acc[g][0] = acc[g][1] = S::zero();
+    for (std::size_t i = 0; i < n; ++i) {
+      alignas(64) T padded[2 * kLanes] = {};
+      for (std::size_t j = 0; j < left; ++j) padded[j] = value(first + i)[c + j];
+      V v[2];
+      load_values(padded, v);
+      add_value<G>(p, i, v, acc);
+    }
+    for (std::size_t g = 0; g < G; ++g) {
+      alignas(64) float sums[2 * kLanes];
+      S::store(sums, acc[g][0]), S::store(sums + kLanes, acc[g][1]);
+      join_step(sums);
+      for (std::size_t j = 0; j < left; ++j) a_.out[g0 + g].acc[c + j] += sums[j];
+    }
   }
 
   // Two vectors of values: the even and the odd elements if bf16, the halves if f32.
   RA_ALWAYS_INLINE static void load_values(const T* p, V (&v)[2]) {
-    const float* units = reinterpret_cast<const float*>(p);
     if constexpr (kBf16) {
-      const V pairs = S::load(units);
+      const V pairs = load_units(p);
       v[0] = S::low_half(pairs), v[1] = S::high_half(pairs);
     } else {
-      v[0] = S::load(units), v[1] = S::load(units + kLanes);
+      v[0] = S::load(p), v[1] = S::load(p + kLanes);
     }
-  }
-  static void load_last_values(const T* p, std::size_t left, V (&v)[2]) {
-    alignas(64) T padded[2 * kLanes] = {};
-    for (std::size_t i = 0; i < left; ++i) padded[i] = p[i];
-    load_values(padded, v);
   }
 
-  static void load_sums(const float* p, std::size_t left, float keep, V (&acc)[2]) {
-    alignas(64) float padded[2 * kLanes] = {};
-    if (left < 2 * kLanes) {
-      for (std::size_t i = 0; i < left; ++i) padded[i] = p[i];
-      p = padded;
-    }
-    const V a = S::mul(S::load(p), S::set1(keep)), b = S::mul(S::load(p + kLanes), S::set1(keep));
-    if constexpr (kBf16) {
-      S::deinterleave(a, b, acc[0], acc[1]);
-    } else {
-      acc[0] = a, acc[1] = b;
-    }
+  // While blocks are added, each whole step of out.acc holds its values in the order of
+  // load_values.
+  void split_sums(float* p) const {
+    for (std::size_t c = 0; c + 2 * kLanes <= a_.kv.value_dim; c += 2 * kLanes) split_step(p + c);
   }
-  static void store_sums(float* p, std::size_t left, const V (&acc)[2]) {
-    V a = acc[0], b = acc[1];
-    if constexpr (kBf16) S::interleave(acc[0], acc[1], a, b);
-    alignas(64) float padded[2 * kLanes];
-    float* to = left < 2 * kLanes ? padded : p;
-    S::store(to, a), S::store(to + kLanes, b);
-    if (to == padded)
-      for (std::size_t i = 0; i < left; ++i) p[i] = padded[i];
+  void join_sums(float* p) const {
+    for (std::size_t c = 0; c + 2 * kLanes <= a_.kv.value_dim; c += 2 * kLanes) join_step(p + c);
+  }
+  static void split_step(float* p) {
+    if constexpr (!kBf16) return;
+    V even, odd;
+    S::deinterleave(S::load(p), S::load(p + kLanes), even, odd);
+    S::store(p, even), S::store(p + kLanes, odd);
+  }
+  static void join_step(float* p) {
+    if constexpr (!kBf16) return;
+    V a, b;
+    S::interleave(S::load(p), S::load(p + kLanes), a, b);
+    S::store(p, a), S::store(p + kLanes, b);
   }
 
   const PartialArgs& a_;

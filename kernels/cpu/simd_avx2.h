@@ -22,6 +22,9 @@ struct Simd {
   // Rows of a register tile of two vectors: 12 accumulators, 2 vectors, 1 broadcast.
   static constexpr std::size_t kTileRows = 6;
 
+  // Keys of one turn of decode attention (partial_lanes.h).
+  static constexpr std::size_t kBlockKeys = 32;
+
   RA_ALWAYS_INLINE static V zero() { return _mm256_setzero_ps(); }
   RA_ALWAYS_INLINE static V set1(float x) { return _mm256_set1_ps(x); }
   RA_ALWAYS_INLINE static V load(const float* p) { return _mm256_loadu_ps(p); }

@@ -22,6 +22,9 @@ struct Simd {
   // Rows of a register tile of two vectors: 24 accumulators, 2 vectors, broadcasts from memory.
   static constexpr std::size_t kTileRows = 12;
 
+  // Keys of one turn of decode attention (partial_lanes.h).
+  static constexpr std::size_t kBlockKeys = 16;
+
   RA_ALWAYS_INLINE static V zero() { return _mm512_setzero_ps(); }
   RA_ALWAYS_INLINE static V set1(float x) { return _mm512_set1_ps(x); }
   RA_ALWAYS_INLINE static V load(const float* p) { return _mm512_loadu_ps(p); }
