@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "lib/core/error.h"
+#include "lib/core/huge_pages.h"
 #include "lib/core/parallel.h"
 
 namespace ra::model {
@@ -30,7 +31,9 @@ std::size_t element_bytes(KvType type) { return type == KvType::kF32 ? 4 : 2; }
 
 // Memory: all K, then all V, each [layer, kv_head, capacity, dim].
 KvCache::KvCache(const Shape& shape)
-    : shape_(shape), size_(to_size(shape.layers), 0), memory_(bytes(shape)) {}
+    : shape_(shape), size_(to_size(shape.layers), 0), memory_(bytes(shape)) {
+  prefer_huge_pages(memory_.data(), memory_.size());
+}
 
 std::size_t KvCache::bytes(const Shape& s) {
   return to_size(s.layers) * to_size(s.kv_heads) * to_size(s.capacity) *
