@@ -12,15 +12,23 @@
 
 namespace ra::kernels {
 
-enum class KvType : std::uint8_t { kF32, kBf16 };
+enum class KvType : std::uint8_t { kF32, kBf16, kInt8 };
+
+// A row of `dim` elements in memory. kInt8: dim int8, then their scale as f32, not aligned; the
+// element is int8 * scale.
+RA_ALWAYS_INLINE std::size_t row_bytes(KvType type, std::size_t dim) {
+  return type == KvType::kF32 ? 4 * dim : type == KvType::kBf16 ? 2 * dim : dim + 4;
+}
 
 // Keys and values of one KV head, row-major: k [n, head_dim], v [n, value_dim], rows contiguous.
 struct KvRows {
   const void* k = nullptr;
   const void* v = nullptr;
   KvType type = KvType::kBf16;
-  std::size_t head_dim = 0, value_dim = 0;
+  std::size_t head_dim = 0, value_dim = 0;  // kInt8: at most kMaxHeadDim
+  const float* k_gain = nullptr;  // kInt8: [head_dim], key element i is int8 * scale * k_gain[i]
 };
+inline constexpr std::size_t kMaxHeadDim = 1024;
 
 // Partial softmax attention of `group` query rows over `n` keys: rows first..first+n, or, if `ids`
 // is set, rows ids[0..n). Each key and value is read once for the whole group. out[g].acc

@@ -141,14 +141,11 @@ double LayerData::mass(std::size_t i, int head, std::int64_t begin, std::int64_t
       cache_.rows(0, static_cast<int>(head * info_.n_kv_heads / info_.n_heads));
   const float* q = queries_.row(i) + size(head) * rows.head_dim;
   std::vector<double> logits(size(positions_[i] + 1));
+  std::vector<float> key(rows.head_dim);
   for (std::size_t p = 0; p < logits.size(); ++p) {
+    model::widen_key(rows, p, key);
     double dot = 0;
-    for (std::size_t d = 0; d < rows.head_dim; ++d) {
-      const std::size_t at = p * rows.head_dim + d;
-      dot += q[d] * (rows.type == kernels::KvType::kF32
-                         ? static_cast<const float*>(rows.k)[at]
-                         : to_float(static_cast<const bf16*>(rows.k)[at]));
-    }
+    for (std::size_t d = 0; d < rows.head_dim; ++d) dot += q[d] * key[d];
     logits[p] = dot * info_.scale;
   }
   const double top = *std::max_element(logits.begin(), logits.end());

@@ -98,9 +98,7 @@ std::int64_t peak_rss_bytes() {
   return std::int64_t{usage.ru_maxrss} * 1024;
 }
 
-model::KvType kv_type(const DecodeOptions& o) {
-  return o.kv_dtype == "f32" ? model::KvType::kF32 : model::KvType::kBf16;
-}
+model::KvType kv_type(const DecodeOptions& o) { return model::parse_kv_type(o.kv_dtype).value(); }
 
 model::KvCache::Shape cache_shape(const DecodeOptions& o, const Input& in, std::int64_t context) {
   const model::Config& c = in.model.config;

@@ -94,8 +94,8 @@ void bind(CLI::App& app, DecodeOptions& o) {
   app.add_option("-r,--repetitions", o.repetitions, "Repetitions, modes interleaved")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  app.add_option("--kv-dtype", o.kv_dtype, "KV cache: bf16 or f32")
-      ->check(CLI::IsMember({"bf16", "f32"}))
+  app.add_option("--kv-dtype", o.kv_dtype, "KV cache: bf16, f32 or int8")
+      ->check(CLI::IsMember({"bf16", "f32", "int8"}))
       ->capture_default_str();
   app.add_option("--compute", o.compute, "auto, or f32 arithmetic throughout")
       ->check(CLI::IsMember({"auto", "f32"}))

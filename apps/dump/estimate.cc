@@ -51,10 +51,11 @@ class SpeedSample {
     cache_.truncate(0);
     const std::vector<std::byte> zeros(
         static_cast<std::size_t>(shape_.kv_heads) * static_cast<std::size_t>(n) *
-        static_cast<std::size_t>(std::max(shape_.head_dim, shape_.value_dim)) *
-        model::element_bytes(shape_.type));
+        kernels::row_bytes(shape_.type,
+                           static_cast<std::size_t>(std::max(shape_.head_dim, shape_.value_dim))));
+    const std::vector<float> frame(cache_.frame(0).size());
     for (int layer = 0; layer < shape_.layers; ++layer)
-      cache_.append_stored(layer, n, n, zeros.data(), zeros.data());
+      cache_.append_stored(layer, n, n, zeros.data(), zeros.data(), frame);
   }
   template <class Pass>
   double least(std::int64_t keys, Pass&& pass) {

@@ -52,8 +52,8 @@ void bind(CLI::App& app, DumpOptions& o) {
       ->check(one_of({"auto", "f32"}))
       ->capture_default_str()
       ->group(how);
-  app.add_option("--kv-dtype", o.kv_dtype, "Of the KV cache while it runs: bf16 or f32")
-      ->check(one_of({"bf16", "f32"}))
+  app.add_option("--kv-dtype", o.kv_dtype, "Of the KV cache while it runs: bf16, f32 or int8")
+      ->check(one_of({"bf16", "f32", "int8"}))
       ->capture_default_str()
       ->group(how);
   app.add_option("--temp", o.temperature, "Sampling temperature of --generate; 0 = greedy")

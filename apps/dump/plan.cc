@@ -52,7 +52,7 @@ Plan make_plan(const DumpOptions& o, const cli::CommonOptions& common, const Req
                 .head_dim = c.head_dim,
                 .value_dim = c.value_dim,
                 .capacity = r.info.n_tokens,
-                .type = o.kv_dtype == "f32" ? model::KvType::kF32 : model::KvType::kBf16};
+                .type = model::parse_kv_type(o.kv_dtype).value()};
   plan.writer = {.out = o.out,
                  .force = o.force,
                  .resume = o.resume,

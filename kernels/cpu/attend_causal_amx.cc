@@ -77,6 +77,17 @@ RA_ALWAYS_INLINE __m256i sixteen(const T* p, std::size_t n) {
   }
 }
 
+// 16 elements from row[at] of `dim` int8 in f32; zeros past `dim`.
+RA_ALWAYS_INLINE __m512 sixteen_int8(const std::int8_t* row, std::size_t at, std::size_t dim,
+                                     const float* gain) {
+  float scale = 0;
+  __builtin_memcpy(&scale, row + dim, sizeof scale);
+  const __mmask16 m = first_lanes(at < dim ? dim - at : 0);
+  const __m512i x = _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(m, row + at));
+  const __m512 y = _mm512_mul_ps(_mm512_cvtepi32_ps(x), _mm512_set1_ps(scale));
+  return gain != nullptr ? _mm512_mul_ps(y, _mm512_maskz_loadu_ps(m, gain + at)) : y;
+}
+
 template <class T>
 class CausalTile {
  public:
@@ -105,6 +116,7 @@ class CausalTile {
   }
 
  private:
+  static constexpr bool kInt8 = sizeof(T) == 1;
   struct Keys {  // a block of them, for A tiles
     const void* rows;
     std::size_t row_bytes, first, n;
@@ -147,27 +159,48 @@ class CausalTile {
   // K rows for A tiles: in place if they are bf16 and fill their tiles, else a padded bf16 copy.
   Keys key_block(std::size_t first, std::size_t n) {
     const std::size_t d = a_.kv.head_dim;
-    const T* src = static_cast<const T*>(a_.kv.k) + first * d;
-    if (sizeof(T) == 2 && d == d_ && n % kChunk == 0) return {src, 2 * d, first, n};
-    for (std::size_t i = 0; i < round_up(n, kChunk); ++i)
-      for (std::size_t c = 0; c < d_; c += 32)
-        _mm512_store_ps(k_ + (i * d_ + c) / 2,
-                        i < n ? load_bf16(src + i * d + c, d - c) : _mm512_setzero_ps());
+    if constexpr (kInt8) {
+      const T* src = static_cast<const T*>(a_.kv.k) + first * row_bytes(KvType::kInt8, d);
+      for (std::size_t i = 0; i < n; ++i, src += row_bytes(KvType::kInt8, d))
+        for (std::size_t c = 0; c < d_; c += 32)
+          _mm512_store_ps(k_ + (i * d_ + c) / 2,
+                          pack_bf16(sixteen_int8(src, c, d, a_.kv.k_gain),
+                                    sixteen_int8(src, c + 16, d, a_.kv.k_gain)));
+      attend_tiles::fill(k_ + n * d_ / 2, (round_up(n, kChunk) - n) * d_ / 2, 0.0f);
+    } else {
+      const T* src = static_cast<const T*>(a_.kv.k) + first * d;
+      if (sizeof(T) == 2 && d == d_ && n % kChunk == 0) return {src, 2 * d, first, n};
+      for (std::size_t i = 0; i < round_up(n, kChunk); ++i)
+        for (std::size_t c = 0; c < d_; c += 32)
+          _mm512_store_ps(k_ + (i * d_ + c) / 2,
+                          i < n ? load_bf16(src + i * d + c, d - c) : _mm512_setzero_ps());
+    }
     return {k_, 2 * d_, first, n};
+  }
+
+  // 16 values of a key from dimension c on, as bf16; zeros past value_dim and for a key that is not
+  // `there`.
+  RA_ALWAYS_INLINE __m256i values(std::size_t key, std::size_t c, bool there) const {
+    const std::size_t dv = a_.kv.value_dim;
+    const T* row = static_cast<const T*>(a_.kv.v) + key * (kInt8 ? row_bytes(a_.kv.type, dv) : dv);
+    if constexpr (kInt8) {
+      if (!there) return _mm256_setzero_si256();
+      return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(sixteen_int8(row, c, dv, nullptr)));
+    } else {
+      return sixteen(row + c, there && c < dv ? dv - c : 0);
+    }
   }
 
   // V^T as A tiles [value_dim / 16][keys / 32][16 dims][32 keys]; zero past n and value_dim.
   void pack_values(const Keys& k) {
-    const std::size_t dv = a_.kv.value_dim, n = k.n;
-    const T* src = static_cast<const T*>(a_.kv.v) + k.first * dv;
+    const std::size_t n = k.n;
     for (std::size_t key = 0; key < round_up(n, kChunk); key += 32)
       for (std::size_t c = 0; c < dv_; c += 16) {
         __m512 pairs[16];
         for (std::size_t j = 0; j < 16; ++j) {
-          const T* even = src + (key + 2 * j) * dv + c;
-          const std::size_t left = c < dv ? dv - c : 0, i = key + 2 * j;
-          const __m512i lo = _mm512_cvtepu16_epi32(sixteen(even, i < n ? left : 0));
-          const __m512i hi = _mm512_cvtepu16_epi32(sixteen(even + dv, i + 1 < n ? left : 0));
+          const std::size_t i = key + 2 * j;
+          const __m512i lo = _mm512_cvtepu16_epi32(values(k.first + i, c, i < n));
+          const __m512i hi = _mm512_cvtepu16_epi32(values(k.first + i + 1, c, i + 1 < n));
           pairs[j] = _mm512_castsi512_ps(_mm512_or_si512(lo, _mm512_slli_epi32(hi, 16)));
         }
         Simd::transpose(pairs);
@@ -397,6 +430,8 @@ void attend_causal<Level::kAmx>(const CausalArgs& a) noexcept {
     attend_causal<Level::kAvx512>(a);
   } else if (a.kv.type == KvType::kF32) {
     run_tiles<float>(a);
+  } else if (a.kv.type == KvType::kInt8) {
+    run_tiles<std::int8_t>(a);
   } else {
     run_tiles<bf16>(a);
   }

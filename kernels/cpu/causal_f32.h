@@ -33,8 +33,8 @@ class CausalTile {
     const std::size_t keys = a_.pos0 + first_ + rows_ / a_.group;
     for (std::size_t key = first_key_of(0); key < keys; key += attend_tiles::kKeyBlock) {
       const std::size_t n = attend_tiles::smaller(attend_tiles::kKeyBlock, keys - key);
-      const float* k = widen_block(a_.kv.k, key, n, a_.kv.head_dim, k_);
-      const float* v = widen_block(a_.kv.v, key, n, a_.kv.value_dim, v_);
+      const float* k = widen_block(a_.kv.k, key, n, a_.kv.head_dim, a_.kv.k_gain, k_);
+      const float* v = widen_block(a_.kv.v, key, n, a_.kv.value_dim, nullptr, v_);
       for (std::size_t row = 0; row < rows_; row += kCols) attend_block(row, key, n, k, v);
     }
     write_out();
@@ -62,13 +62,33 @@ class CausalTile {
 
   // Rows first..first+n of K or V as f32.
   const float* widen_block(const void* rows, std::size_t first, std::size_t n, std::size_t dim,
-                           float* to) {
+                           const float* gain, float* to) {
+    if (a_.kv.type == KvType::kInt8) {
+      for (std::size_t i = 0; i < n; ++i) {
+        const auto* row =
+            static_cast<const std::int8_t*>(rows) + (first + i) * row_bytes(KvType::kInt8, dim);
+        widen_int8(row, dim, gain, to + i * dim);
+      }
+      return to;
+    }
     if (a_.kv.type == KvType::kF32) return static_cast<const float*>(rows) + first * dim;
     const bf16* src = static_cast<const bf16*>(rows) + first * dim;
     std::size_t i = 0;
     for (; i + S::kLanes <= n * dim; i += S::kLanes) S::store(to + i, S::load(src + i));
     for (; i < n * dim; ++i) to[i] = to_float(src[i]);
     return to;
+  }
+
+  static void widen_int8(const std::int8_t* row, std::size_t dim, const float* gain, float* to) {
+    float scale = 0;
+    __builtin_memcpy(&scale, row + dim, sizeof scale);
+    std::size_t i = 0;
+    for (; i + S::kLanes <= dim; i += S::kLanes) {
+      const V x = S::mul(S::load(row + i), S::set1(scale));
+      S::store(to + i, gain != nullptr ? S::mul(x, S::load(gain + i)) : x);
+    }
+    for (; i < dim; ++i)
+      to[i] = static_cast<float>(row[i]) * scale * (gain != nullptr ? gain[i] : 1.0f);
   }
 
   void attend_block(std::size_t row, std::size_t key, std::size_t n, const float* k,

@@ -26,14 +26,18 @@ class PartialLanes {
   using V = typename S::V;
   static constexpr std::size_t kLanes = S::kLanes;
   static constexpr bool kBf16 = std::is_same_v<T, bf16>;
-  // Elements of one vector of 32-bit units: bf16 come in pairs.
-  static constexpr std::size_t kStep = kBf16 ? 2 * kLanes : kLanes;
+  static constexpr bool kInt8 = std::is_same_v<T, std::int8_t>;
+  // Elements of one vector of 32-bit units: bf16 come in pairs, int8 in fours.
+  static constexpr std::size_t kStep = kLanes * sizeof(float) / sizeof(T);
   static constexpr std::size_t kBlock = S::kBlockKeys;  // keys between two looks at the maximum
   static constexpr std::size_t kMaxGroup = 8;  // query rows at once: their sums fit the registers
   static constexpr std::size_t kAhead = 16;    // keys between a prefetch and its use
 
  public:
-  explicit PartialLanes(const PartialArgs& a) : a_(a) {}
+  explicit PartialLanes(const PartialArgs& a)
+      : a_(a),
+        key_bytes_(row_bytes(a.kv.type, a.kv.head_dim)),
+        value_bytes_(row_bytes(a.kv.type, a.kv.value_dim)) {}
 
   void run() {
     std::size_t g = 0;  // a group above kMaxGroup reads the rows again
@@ -67,28 +71,35 @@ class PartialLanes {
 
   std::size_t row(std::size_t i) const { return a_.ids != nullptr ? a_.ids[i] : a_.first + i; }
   const T* key(std::size_t i) const {
-    return static_cast<const T*>(a_.kv.k) + row(i) * a_.kv.head_dim;
+    return reinterpret_cast<const T*>(static_cast<const char*>(a_.kv.k) + row(i) * key_bytes_);
   }
   const T* value(std::size_t i) const {
-    return static_cast<const T*>(a_.kv.v) + row(i) * a_.kv.value_dim;
+    return reinterpret_cast<const T*>(static_cast<const char*>(a_.kv.v) + row(i) * value_bytes_);
   }
 
   // Gathered rows are at addresses that the hardware cannot guess.
-  static void prefetch_row(const T* p, std::size_t n) {
-    const char* bytes = reinterpret_cast<const char*>(p);
-    for (std::size_t i = 0; i < n * sizeof(T); i += 64) __builtin_prefetch(bytes + i);
+  static void prefetch_row(const T* p, std::size_t bytes) {
+    const char* row = reinterpret_cast<const char*>(p);
+    for (std::size_t i = 0; i < bytes; i += 64) __builtin_prefetch(row + i);
   }
   void prefetch_gathered(std::size_t first, std::size_t count) const {
     for (std::size_t i = first; i < first + count && i < a_.n; ++i) {
-      prefetch_row(value(i), a_.kv.value_dim);
-      if (i + kLanes < a_.n) prefetch_row(key(i + kLanes), a_.kv.head_dim);
+      prefetch_row(value(i), value_bytes_);
+      if (i + kLanes < a_.n) prefetch_row(key(i + kLanes), key_bytes_);
     }
   }
-  // Line i of the rows that follow `row` by kAhead keys, if they follow it in memory. May lie past
+  // Byte i of the rows that follow `row` by kAhead keys, if they follow it in memory. May lie past
   // the last row: a prefetch never faults.
-  RA_ALWAYS_INLINE void prefetch_line(const T* row, std::size_t dim, std::size_t i) const {
-    const std::size_t distance = a_.ids == nullptr ? kAhead * dim + i * kStep : 0;
-    __builtin_prefetch(row + distance);
+  RA_ALWAYS_INLINE void prefetch_ahead(const T* row, std::size_t bytes, std::size_t i) const {
+    const std::size_t distance = a_.ids == nullptr ? kAhead * bytes + i : 0;
+    __builtin_prefetch(reinterpret_cast<const char*>(row) + distance);
+  }
+
+  // The scale behind the elements of a row.
+  static float scale_of(const T* row, std::size_t dim) {
+    float scale = 0;
+    __builtin_memcpy(&scale, row + dim, sizeof scale);
+    return scale;
   }
 
   // One vector of 32-bit units; `n` elements exist, the rest reads as zero.
@@ -108,12 +119,14 @@ class PartialLanes {
       sum[g] = S::zero();
       split_sums(a_.out[g0 + g].acc);
     }
+    use_queries<G>(g0);
     alignas(64) float p[G][kBlock];
     for (std::size_t first = 0; first < a_.n; first += kBlock) {
       const std::size_t n = a_.n - first < kBlock ? a_.n - first : kBlock;
-      scores<G>(g0, first, n, p);
+      scores<G>(first, n, p);
       RA_UNROLL(8)
       for (std::size_t g = 0; g < G; ++g) softmax(p[g], n, a_.out[g0 + g], sum[g]);
+      if constexpr (kInt8) weigh_by_scale<G>(first, n, p);
       std::size_t c = 0;
       for (; c + 2 * kLanes <= a_.kv.value_dim; c += 2 * kLanes) add_values<G>(g0, first, n, c, p);
       if (c < a_.kv.value_dim) add_last_values<G>(g0, first, n, c, p);
@@ -124,49 +137,75 @@ class PartialLanes {
     }
   }
 
+  // The gains of the keys are taken into q.
+  template <std::size_t G>
+  void use_queries(std::size_t g0) {
+    q_ = a_.q + g0 * a_.q_stride, q_stride_ = a_.q_stride;
+    if (!kInt8 || a_.kv.k_gain == nullptr) return;
+    for (std::size_t g = 0; g < G; ++g)
+      for (std::size_t i = 0; i < a_.kv.head_dim; ++i)
+        gained_[g * kMaxHeadDim + i] = q_[g * q_stride_ + i] * a_.kv.k_gain[i];
+    q_ = gained_, q_stride_ = kMaxHeadDim;
+  }
+
+  // The scales of the values are taken into p.
+  template <std::size_t G>
+  void weigh_by_scale(std::size_t first, std::size_t n, float (&p)[G][kBlock]) const {
+    alignas(64) float scale[kBlock] = {};
+    for (std::size_t i = 0; i < n; ++i) scale[i] = scale_of(value(first + i), a_.kv.value_dim);
+    for (std::size_t i = 0; i < n; i += kLanes)
+      for (std::size_t g = 0; g < G; ++g)
+        S::store(p[g] + i, S::mul(S::load(p[g] + i), S::load(scale + i)));
+  }
+
   // p[g][i] = scale * q[g0 + g] . key i; -inf from n up to a whole vector.
   template <std::size_t G>
-  RA_ALWAYS_INLINE void scores(std::size_t g0, std::size_t first, std::size_t n,
-                               float (&p)[G][kBlock]) const {
+  RA_ALWAYS_INLINE void scores(std::size_t first, std::size_t n, float (&p)[G][kBlock]) const {
     for (std::size_t i = 0; i < n; i += kLanes) {
       const std::size_t count = n - i < kLanes ? n - i : kLanes;
       if (a_.ids != nullptr) prefetch_gathered(first + i, count);
       const T* keys[kLanes];
       for (std::size_t j = 0; j < kLanes; ++j) keys[j] = key(first + i + (j < count ? j : 0));
       V s[G];
-      score_lanes<G>(g0, keys, s);
+      score_lanes<G>(keys, s);
       const std::size_t whole = a_.kv.head_dim / kStep * kStep;
       if (whole < a_.kv.head_dim) {
-        add_last_scores<G>(g0, keys, whole, p, i);
+        add_last_scores<G>(keys, whole, p, i);
         RA_UNROLL(8)
         for (std::size_t g = 0; g < G; ++g) s[g] = S::add(s[g], S::load(p[g] + i));
       }
+      V scale = S::set1(a_.scale);
+      if constexpr (kInt8) {
+        alignas(64) float scales[kLanes];
+        for (std::size_t j = 0; j < kLanes; ++j) scales[j] = scale_of(keys[j], a_.kv.head_dim);
+        scale = S::mul(scale, S::load(scales));
+      }
       RA_UNROLL(8)
-      for (std::size_t g = 0; g < G; ++g) S::store(p[g] + i, S::mul(s[g], S::set1(a_.scale)));
+      for (std::size_t g = 0; g < G; ++g) S::store(p[g] + i, S::mul(s[g], scale));
       for (std::size_t j = count; j < kLanes; ++j)
         for (std::size_t g = 0; g < G; ++g) p[g][i + j] = -std::numeric_limits<float>::infinity();
     }
   }
 
-  // s[g] lane j = q[g0 + g] . keys[j], over whole steps
+  // s[g] lane j = q row g . keys[j], over whole steps
   template <std::size_t G>
-  RA_ALWAYS_INLINE void score_lanes(std::size_t g0, const T* const (&keys)[kLanes],
-                                    V (&s)[G]) const {
+  RA_ALWAYS_INLINE void score_lanes(const T* const (&keys)[kLanes], V (&s)[G]) const {
     V acc[G][2];  // two chains per row hide the latency of the FMAs when the group is small
     for (std::size_t g = 0; g < G; ++g) acc[g][0] = acc[g][1] = S::zero();
-    const float* q = a_.q + g0 * a_.q_stride;
+    const float* q = q_;
+    const std::size_t q_stride = q_stride_;
     for (std::size_t d = 0; d + kStep <= a_.kv.head_dim; d += kStep) {
       V unit[kLanes];
       RA_UNROLL(16)
       for (std::size_t j = 0; j < kLanes; ++j) {
         unit[j] = load_units(keys[j] + d);
-        prefetch_line(keys[0], a_.kv.head_dim, d / kStep * kLanes + j);
+        prefetch_ahead(keys[0], key_bytes_, (d / kStep * kLanes + j) * kStep * sizeof(T));
       }
       S::transpose(unit);
       RA_UNROLL(16)
       for (std::size_t j = 0; j < kLanes; ++j) {
         RA_UNROLL(8)
-        for (std::size_t g = 0; g < G; ++g) add_unit(q + d + g * a_.q_stride, j, unit[j], acc[g]);
+        for (std::size_t g = 0; g < G; ++g) add_unit(q + d + g * q_stride, j, unit[j], acc[g]);
       }
     }
     RA_UNROLL(8)
@@ -174,7 +213,12 @@ class PartialLanes {
   }
 
   RA_ALWAYS_INLINE static void add_unit(const float* q, std::size_t j, V unit, V (&acc)[2]) {
-    if constexpr (kBf16) {
+    if constexpr (kInt8) {
+      acc[0] = S::fma(S::set1(q[4 * j]), S::template quarter<0>(unit), acc[0]);
+      acc[1] = S::fma(S::set1(q[4 * j + 1]), S::template quarter<1>(unit), acc[1]);
+      acc[0] = S::fma(S::set1(q[4 * j + 2]), S::template quarter<2>(unit), acc[0]);
+      acc[1] = S::fma(S::set1(q[4 * j + 3]), S::template quarter<3>(unit), acc[1]);
+    } else if constexpr (kBf16) {
       acc[0] = S::fma(S::set1(q[2 * j]), S::low_half(unit), acc[0]);
       acc[1] = S::fma(S::set1(q[2 * j + 1]), S::high_half(unit), acc[1]);
     } else {
@@ -185,16 +229,15 @@ class PartialLanes {
   // The dimensions after the last whole step. Out of line, so that the loops above keep their
   // registers.
   template <std::size_t G>
-  [[gnu::noinline]] void add_last_scores(std::size_t g0, const T* const (&keys)[kLanes],
-                                         std::size_t d, float (&p)[G][kBlock],
-                                         std::size_t at) const {
+  [[gnu::noinline]] void add_last_scores(const T* const (&keys)[kLanes], std::size_t d,
+                                         float (&p)[G][kBlock], std::size_t at) const {
     const std::size_t left = a_.kv.head_dim - d;
     V unit[kLanes];
     for (std::size_t j = 0; j < kLanes; ++j) unit[j] = load_units(keys[j] + d, left);
     S::transpose(unit);
     for (std::size_t g = 0; g < G; ++g) {
       float q[kStep] = {};
-      for (std::size_t i = 0; i < left; ++i) q[i] = a_.q[(g0 + g) * a_.q_stride + d + i];
+      for (std::size_t i = 0; i < left; ++i) q[i] = q_[g * q_stride_ + d + i];
       V acc[2] = {S::zero(), S::zero()};
       for (std::size_t j = 0; j < kLanes; ++j) add_unit(q, j, unit[j], acc);
       S::store(p[g] + at, S::add(acc[0], acc[1]));
@@ -236,8 +279,9 @@ class PartialLanes {
     for (std::size_t i = 0; i < n; ++i) {
       V v[2];
       load_values(value(first + i) + c, v);
-      for (std::size_t line = 0; line < 2 * kLanes / kStep; ++line)
-        prefetch_line(start, a_.kv.value_dim, c / kStep * kBlock + i + line * kBlock);
+      constexpr std::size_t kBytes = 2 * kLanes * sizeof(T);  // of a row, in this pass
+      const std::size_t ahead = (c / (2 * kLanes) * kBlock + i) * kBytes;
+      for (std::size_t b = 0; b < kBytes; b += 64) prefetch_ahead(start, value_bytes_, ahead + b);
       add_value<G>(p, i, v, acc);
     }
     RA_UNROLL(8)
@@ -280,7 +324,7 @@ class PartialLanes {
     }
   }
 
-  // Two vectors of values: the even and the odd elements if bf16, the halves if f32.
+  // Two vectors of values: the even and the odd elements if bf16, else the halves.
   RA_ALWAYS_INLINE static void load_values(const T* p, V (&v)[2]) {
     if constexpr (kBf16) {
       const V pairs = load_units(p);
@@ -312,14 +356,21 @@ class PartialLanes {
   }
 
   const PartialArgs& a_;
+  std::size_t key_bytes_, value_bytes_;
+  const float* q_ = nullptr;  // of the rows being attended
+  std::size_t q_stride_ = 0;
+  float gained_[kInt8 ? kMaxGroup * kMaxHeadDim : 1];
 };
 
 template <class S>
 void partial_lanes(const PartialArgs& a) {
-  if (a.kv.type == KvType::kF32) {
-    PartialLanes<S, float>(a).run();
-  } else {
-    PartialLanes<S, bf16>(a).run();
+  switch (a.kv.type) {
+    case KvType::kF32:
+      return PartialLanes<S, float>(a).run();
+    case KvType::kBf16:
+      return PartialLanes<S, bf16>(a).run();
+    case KvType::kInt8:
+      return PartialLanes<S, std::int8_t>(a).run();
   }
 }
 

@@ -29,6 +29,10 @@ struct Simd {
   RA_ALWAYS_INLINE static V set1(float x) { return _mm256_set1_ps(x); }
   RA_ALWAYS_INLINE static V load(const float* p) { return _mm256_loadu_ps(p); }
   RA_ALWAYS_INLINE static V load(const bf16* p) { return load8(p); }
+  RA_ALWAYS_INLINE static V load(const std::int8_t* p) {
+    return _mm256_cvtepi32_ps(
+        _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+  }
   RA_ALWAYS_INLINE static void store(float* p, V v) { _mm256_storeu_ps(p, v); }
   RA_ALWAYS_INLINE static V add(V a, V b) { return _mm256_add_ps(a, b); }
   RA_ALWAYS_INLINE static V sub(V a, V b) { return _mm256_sub_ps(a, b); }
@@ -67,6 +71,12 @@ struct Simd {
   RA_ALWAYS_INLINE static V high_half(V pairs) {
     return _mm256_castsi256_ps(
         _mm256_and_si256(_mm256_castps_si256(pairs), _mm256_set1_epi32(-0x10000)));
+  }
+  // Byte I of each 32-bit lane, as a signed number.
+  template <int I>
+  RA_ALWAYS_INLINE static V quarter(V bytes) {
+    const __m256i top = _mm256_slli_epi32(_mm256_castps_si256(bytes), 24 - 8 * I);
+    return _mm256_cvtepi32_ps(_mm256_srai_epi32(top, 24));
   }
   // even, odd <- elements 0, 2, 4... and 1, 3, 5... of the 16 of (a, b); and back.
   RA_ALWAYS_INLINE static void deinterleave(V a, V b, V& even, V& odd) {

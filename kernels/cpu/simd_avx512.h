@@ -29,6 +29,10 @@ struct Simd {
   RA_ALWAYS_INLINE static V set1(float x) { return _mm512_set1_ps(x); }
   RA_ALWAYS_INLINE static V load(const float* p) { return _mm512_loadu_ps(p); }
   RA_ALWAYS_INLINE static V load(const bf16* p) { return load16(p); }
+  RA_ALWAYS_INLINE static V load(const std::int8_t* p) {
+    return _mm512_cvtepi32_ps(
+        _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+  }
   RA_ALWAYS_INLINE static void store(float* p, V v) { _mm512_storeu_ps(p, v); }
   RA_ALWAYS_INLINE static V add(V a, V b) { return _mm512_add_ps(a, b); }
   RA_ALWAYS_INLINE static V sub(V a, V b) { return _mm512_sub_ps(a, b); }
@@ -58,6 +62,12 @@ struct Simd {
   RA_ALWAYS_INLINE static V high_half(V pairs) {
     return _mm512_castsi512_ps(
         _mm512_and_si512(_mm512_castps_si512(pairs), _mm512_set1_epi32(-0x10000)));
+  }
+  // Byte I of each 32-bit lane, as a signed number.
+  template <int I>
+  RA_ALWAYS_INLINE static V quarter(V bytes) {
+    const __m512i top = _mm512_slli_epi32(_mm512_castps_si512(bytes), 24 - 8 * I);
+    return _mm512_cvtepi32_ps(_mm512_srai_epi32(top, 24));
   }
   // even, odd <- elements 0, 2, 4... and 1, 3, 5... of the 32 of (a, b); and back.
   RA_ALWAYS_INLINE static void deinterleave(V a, V b, V& even, V& odd) {

@@ -24,19 +24,14 @@ std::size_t size(auto n) { return static_cast<std::size_t>(n); }
 // Keys [begin, end) of one KV head, widened to f32.
 Matrix<float> widen_keys(const kernels::KvRows& rows, std::int64_t begin, std::int64_t end) {
   Matrix<float> out(size(end - begin), rows.head_dim);
-  const std::size_t skip = size(begin) * rows.head_dim, n = out.rows() * out.cols();
-  if (rows.type == kernels::KvType::kF32) {
-    std::copy_n(static_cast<const float*>(rows.k) + skip, n, out.data());
-  } else {
-    const auto* src = static_cast<const bf16*>(rows.k) + skip;
-    std::transform(src, src + n, out.data(), [](bf16 v) { return to_float(v); });
-  }
+  for (std::size_t i = 0; i < out.rows(); ++i)
+    model::widen_key(rows, size(begin) + i, out.row_span(i));
   return out;
 }
 
 std::size_t row_bytes(const kernels::KvRows& rows) {
-  const std::size_t element = rows.type == kernels::KvType::kF32 ? 4 : 2;
-  return (rows.head_dim + rows.value_dim) * element;
+  return kernels::row_bytes(rows.type, rows.head_dim) +
+         kernels::row_bytes(rows.type, rows.value_dim);
 }
 
 }  // namespace

@@ -39,8 +39,9 @@ std::size_t size(auto n) { return static_cast<std::size_t>(n); }
 
 // Of one position of all KV heads.
 std::int64_t row_bytes(const KvCache::Shape& s) {
-  return std::int64_t{s.kv_heads} * (s.head_dim + s.value_dim) *
-         static_cast<std::int64_t>(element_bytes(s.type));
+  return std::int64_t{s.kv_heads} *
+         static_cast<std::int64_t>(kernels::row_bytes(s.type, size(s.head_dim)) +
+                                   kernels::row_bytes(s.type, size(s.value_dim)));
 }
 
 }  // namespace

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keys and values of all layers, laid out [layer, kv_head, pos, head_dim]: one head's tokens lie
-// together, so a decode step streams them. Said once, here.
+// Keys and values of all layers, laid out [layer, kv_head, pos, row]: one head's tokens lie
+// together, so a decode step streams them. Said once, here. The keys of an int8 cache are kept
+// relative to the centre of their head (kv_int8.h), which softmax does not see.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
 #include <vector>
 
 #include "kernels/attend.h"
@@ -13,9 +17,14 @@
 
 namespace ra::model {
 
-using kernels::KvType;  // kF32, kBf16
+using kernels::KvType;  // kF32, kBf16, kInt8
 
-std::size_t element_bytes(KvType type);
+std::string_view name_of(KvType type);                       // "f32", "bf16", "int8"
+std::optional<KvType> parse_kv_type(std::string_view name);  // nothing if it is none of them
+
+// Row i of one head's keys and values in f32.
+void widen_key(const kernels::KvRows& rows, std::size_t i, std::span<float> out);
+void widen_value(const kernels::KvRows& rows, std::size_t i, std::span<float> out);
 
 class KvCache {
  public:
@@ -36,15 +45,22 @@ class KvCache {
   // size(layer)...
   void append(int layer, MatView<const float> k, MatView<const float> v);
   // The same from rows of the cache's own type: k [kv_heads, stride, head_dim], v [kv_heads,
-  // stride, value_dim], of which the first `tokens` of each head count.
+  // stride, value_dim], of which the first `tokens` of each head count. Rows of int8 keys have the
+  // frame of the layer they come from; an empty layer takes it over.
   void append_stored(int layer, std::int64_t tokens, std::int64_t stride, const std::byte* k,
-                     const std::byte* v);
+                     const std::byte* v, std::span<const float> frame = {});
+  // Centre and gain of the int8 keys of a layer, [kv_heads, 2, head_dim]; empty for other types.
+  // Fitted to the first rows that are appended.
+  std::span<const float> frame(int layer) const;
   void truncate(std::int64_t size);  // forget positions >= size in every layer
 
  private:
+  std::span<float> frame_of(int layer);
+
   Shape shape_;
   std::vector<std::int64_t> size_;
   AlignedBuffer<std::byte> memory_;
+  AlignedBuffer<float> frames_;  // [layer, kv_head, 2, head_dim]
 };
 
 }  // namespace ra::model

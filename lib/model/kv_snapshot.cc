@@ -56,6 +56,7 @@ std::uint64_t kv_snapshot_bytes(const KvCache::Shape& shape, std::int64_t n_toke
   for (int layer = 0; layer < shape.layers; ++layer) {
     tensors.push_back(k_bytes(shape, n_tokens));
     tensors.push_back(v_bytes(shape, n_tokens));
+    tensors.push_back(k_frame_bytes(shape));
     tensors.push_back(size(n_heads) * size(query_positions) * size(shape.head_dim) * sizeof(bf16));
     tensors.push_back(size(query_positions) * sizeof(std::int64_t));
   }
@@ -72,10 +73,9 @@ KvSnapshot::KvSnapshot(const fs::path& file, bool trust_data)
             .value_dim = static_cast<int>(file_.integer("value_dim", 1, 1024)),
             .capacity = n_tokens_};
   const std::string dtype = file_.text("dtype");
-  if (dtype == name_of(KvType::kF32))
-    shape_.type = KvType::kF32;
-  else if (dtype != name_of(KvType::kBf16))
-    file_.refuse("dtype", fmt::format("'{}', neither bf16 nor f32", dtype));
+  const std::optional<KvType> type = parse_kv_type(dtype);
+  if (!type) file_.refuse("dtype", fmt::format("'{}', none of bf16, f32 and int8", dtype));
+  shape_.type = *type;
   check_kv(file_, shape_, n_tokens_);
   check_queries();
 }

@@ -3,12 +3,12 @@
 // runs decode after one prefill. A TensorFile of magic RAKVSNAP:
 //
 //   model_sha256, token_ids_sha256 (over the i32 values), architecture, n_tokens, n_layers,
-//   n_kv_heads, head_dim, value_dim, rope_style, rope_base, rope_scaling, dtype "bf16" | "f32",
-//   next_token (the greedy id after the last token)
+//   n_kv_heads, head_dim, value_dim, rope_style, rope_base, rope_scaling, dtype "bf16" | "f32" |
+//   "int8", next_token (the greedy id after the last token)
 //
 //   k [kv_heads, n_tokens, head_dim], v [.., value_dim] of all layers in order, in dtype, after
-//   RoPE; then, if there are any, q_train [heads, m, head_dim] in bf16 and q_train_pos i64 [m] per
-//   layer.
+//   RoPE, and k_frame if that is int8 (kv_tensors.h); then, if there are any, q_train [heads, m,
+//   head_dim] in bf16 and q_train_pos i64 [m] per layer.
 #pragma once
 
 #include <cstdint>
@@ -56,7 +56,8 @@ class KvSnapshot {
 
   // Appends the first n positions to an empty cache of the same model and type. Attention is
   // causal, so they are what a prefill of n tokens gives: with the same bits, except for rows of a
-  // last chunk so short that the backend computes it as decode steps (8 rows).
+  // last chunk so short that the backend computes it as decode steps (8 rows), and for int8 keys if
+  // n is less than a chunk of that prefill: their frame is the whole chunk's.
   void restore(KvCache& cache, std::int64_t n) const;
   // The sampled queries of positions before n, evenly thinned to at most `most` positions; nothing
   // if the snapshot has none.

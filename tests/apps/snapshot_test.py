@@ -112,7 +112,7 @@ def test_format(tmp_path, ids):
             assert end == size
 
 
-@pytest.mark.parametrize("kv_dtype", ["bf16", "f32"])
+@pytest.mark.parametrize("kv_dtype", ["bf16", "f32", "int8"])
 def test_decode_goes_on_with_the_same_bits(tmp_path, ids, kv_dtype):
     from_dump, from_bench = tmp_path / "dump.kv", tmp_path / "bench.kv"
     succeeds(DUMP, "-m", MODEL, "--tokens-file", ids, "-n", PROMPT, "--kv-dtype", kv_dtype, "--kv-out", from_dump,
@@ -145,6 +145,7 @@ def test_what_does_not_fit_is_refused(tmp_path, ids):
                      "--mode", "full", *more)
     assert "model_sha256" in refused("--kv-in", kv, model=GGUF / "qwen2-kquants.gguf")
     assert "dtype" in refused("--kv-in", kv, "--kv-dtype", "f32")
+    assert "dtype" in refused("--kv-in", kv, "--kv-dtype", "int8")
     assert "rope_scaling" in refused("--kv-in", kv, "--rope-scaling", "linear", "--rope-scale", 2)
     assert "longest prompt" in refused("--kv-in", kv, length=LENGTH + 1)
     other = tmp_path / "other"

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <numeric>
 #include <vector>
 
@@ -16,27 +17,53 @@ namespace {
 using testing::random_bf16;
 using testing::random_floats;
 
-// Keys and values of one head as f32 and bf16; f32 holds the rounded numbers when `type` is bf16.
+constexpr KvType kAllTypes[] = {KvType::kF32, KvType::kBf16, KvType::kInt8};
+
+// int8 rows of `x` with scales that differ from row to row; x becomes what they hold.
+std::vector<std::int8_t> int8_rows(std::vector<float>& x, std::size_t dim,
+                                   const std::vector<float>& gain) {
+  const std::size_t bytes = row_bytes(KvType::kInt8, dim);
+  std::vector<std::int8_t> rows(x.size() / dim * bytes);
+  for (std::size_t t = 0; t < x.size() / dim; ++t) {
+    const float scale = (1 + static_cast<float>(t % 5)) / 127;
+    for (std::size_t i = 0; i < dim; ++i) {
+      float& v = x[t * dim + i];
+      const float step = std::clamp(std::round(v / scale), -128.0f, 127.0f);
+      rows[t * bytes + i] = static_cast<std::int8_t>(step);
+      v = step * scale * (gain.empty() ? 1.0f : gain[i]);
+    }
+    std::memcpy(&rows[t * bytes + dim], &scale, sizeof scale);
+  }
+  return rows;
+}
+
+// Keys and values of one head in f32 and in `type`; f32 holds what the type can.
 struct Rows {
   Rows(std::size_t count, std::size_t head_dim, std::size_t value_dim, KvType kv_type)
       : n(count), d(head_dim), dv(value_dim), type(kv_type) {
     k = random_floats(n * d, 11), v = random_floats(n * dv, 12);
     if (type == KvType::kF32) return;
+    if (type == KvType::kInt8) {
+      gain = random_floats(d, 14);
+      for (float& g : gain) g = 1 + 0.5f * g;
+      k8 = int8_rows(k, d, gain), v8 = int8_rows(v, dv, {});
+      return;
+    }
     k16 = random_bf16(n * d, 11), v16 = random_bf16(n * dv, 12);
     std::transform(k16.begin(), k16.end(), k.begin(), [](bf16 x) { return to_float(x); });
     std::transform(v16.begin(), v16.end(), v.begin(), [](bf16 x) { return to_float(x); });
   }
   KvRows view() const {
-    const bool f32 = type == KvType::kF32;
-    return {.k = f32 ? static_cast<const void*>(k.data()) : k16.data(),
-            .v = f32 ? static_cast<const void*>(v.data()) : v16.data(),
-            .type = type,
-            .head_dim = d,
-            .value_dim = dv};
+    KvRows rows{.type = type, .head_dim = d, .value_dim = dv};
+    if (type == KvType::kF32) rows.k = k.data(), rows.v = v.data();
+    if (type == KvType::kBf16) rows.k = k16.data(), rows.v = v16.data();
+    if (type == KvType::kInt8) rows.k = k8.data(), rows.v = v8.data(), rows.k_gain = gain.data();
+    return rows;
   }
   std::size_t n, d, dv;
   KvType type;
-  std::vector<float> k, v;
+  std::vector<float> k, v, gain;
+  std::vector<std::int8_t> k8, v8;
   std::vector<bf16> k16, v16;
 };
 
@@ -108,7 +135,7 @@ class AttendPartialTest : public testing::LevelTest {
                       bool contiguous) const {
     SCOPED_TRACE(::testing::Message()
                  << "d=" << d << " dv=" << dv << " group=" << group << " n=" << n
-                 << " f32=" << (type == KvType::kF32) << " contiguous=" << contiguous);
+                 << " type=" << static_cast<int>(type) << " contiguous=" << contiguous);
     const Rows rows(n + 9, d, dv, type);
     const auto q = random_floats(group * (d + 3), 13);
     const float scale = 1 / std::sqrt(static_cast<float>(d));
@@ -125,7 +152,7 @@ class AttendPartialTest : public testing::LevelTest {
       const auto out = attend(rows, q, group, scale, keys, contiguous, cuts);
       for (std::size_t g = 0; g < group; ++g) {
         const auto want = reference(rows, q.data() + g * (d + 3), scale, keys);
-        for (std::size_t j = 0; j < dv; ++j) ASSERT_NEAR(out[g * dv + j], want[j], 3e-6);
+        for (std::size_t j = 0; j < dv; ++j) ASSERT_NEAR(out[g * dv + j], want[j], 5e-6);
       }
     }
   }
@@ -133,13 +160,13 @@ class AttendPartialTest : public testing::LevelTest {
 RA_INSTANTIATE_LEVELS(AttendPartialTest);
 
 TEST_P(AttendPartialTest, MatchesF64AtEveryKeyCount) {
-  for (const KvType type : {KvType::kF32, KvType::kBf16})
+  for (const KvType type : kAllTypes)
     for (std::size_t n = 1; n <= 150; n += n < 40 ? 1 : 23)
       expect_matches(64, 64, 7, type, n, n % 2 == 0);
 }
 
 TEST_P(AttendPartialTest, MatchesF64AtEveryShape) {
-  for (const KvType type : {KvType::kF32, KvType::kBf16})
+  for (const KvType type : kAllTypes)
     for (const std::size_t d : {2u, 18u, 64u, 80u, 128u, 256u})
       for (const std::size_t group : {1u, 3u, 4u, 7u, 8u, 9u, 17u})
         expect_matches(d, d == 80 ? 48 : d, group, type, 67, group % 2 == 0);
@@ -214,8 +241,8 @@ class AttendCausalTest : public testing::LevelTest {
 
   void expect_matches(const CausalShape& s) const {
     SCOPED_TRACE(::testing::Message() << "d=" << s.d << " dv=" << s.dv << " group=" << s.group
-                                      << " tokens=" << s.tokens << " pos0=" << s.pos0 << " f32="
-                                      << (s.type == KvType::kF32) << " window=" << s.window);
+                                      << " tokens=" << s.tokens << " pos0=" << s.pos0 << " type="
+                                      << static_cast<int>(s.type) << " window=" << s.window);
     const Rows rows(s.pos0 + s.tokens, s.d, s.dv, s.type);
     const auto q = random_floats(s.tokens * s.group * s.d, 13, s.q_scale);
     const auto exact = attend(s, rows, q, true), fast = attend(s, rows, q, false);
@@ -247,14 +274,15 @@ TEST_P(AttendCausalTest, MatchesF64AtEveryShape) {
   for (const std::size_t d : {64u, 80u, 128u, 256u})
     for (const std::size_t group : {1u, 3u, 4u, 7u})
       for (const std::size_t pos0 : {0u, 1u, 511u})
-        expect_matches(
-            {d, d == 128 ? 96 : d, group, 5, pos0, group == 3 ? KvType::kF32 : KvType::kBf16});
+        expect_matches({d, d == 128 ? 96 : d, group, 5, pos0,
+                        group == 3   ? KvType::kF32
+                        : group == 4 ? KvType::kInt8
+                                     : KvType::kBf16});
 }
 
 TEST_P(AttendCausalTest, MatchesF64AtOddDimensions) {
   for (const std::size_t d : {2u, 10u, 34u, 66u})
-    for (const KvType type : {KvType::kF32, KvType::kBf16})
-      expect_matches({d, d + 6, 4, 21, 30, type});
+    for (const KvType type : kAllTypes) expect_matches({d, d + 6, 4, 21, 30, type});
 }
 
 TEST_P(AttendCausalTest, SharpSoftmaxMovesItsReferenceOften) {
@@ -289,6 +317,7 @@ TEST_P(AttendCausalTest, MatchesF64WithEveryWindow) {
   for (const std::size_t group : {1u, 4u, 7u})
     expect_matches({80, 48, group, 300, 290, KvType::kF32, 1, 40});
   expect_matches({256, 256, 4, 530, 0, KvType::kBf16, 1, 512});
+  expect_matches({128, 128, 2, 300, 290, KvType::kInt8, 1, 200});
 }
 
 TEST_P(AttendCausalTest, KeysBeforeTheWindowsAreNeverRead) {

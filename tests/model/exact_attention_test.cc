@@ -85,7 +85,7 @@ TEST_P(ExactAttentionTest, MatchesTheReference) {
   test::ReferenceAttention reference;
   ExactAttention fast, exact(Compute::kF32);
   for (const Heads h : {Heads{14, 2, 64}, {4, 4, 20}})
-    for (const KvType type : {KvType::kBf16, KvType::kF32})
+    for (const KvType type : {KvType::kBf16, KvType::kF32, KvType::kInt8})
       for (const std::size_t tokens : {1u, 2u, 40u}) {
         SCOPED_TRACE(::testing::Message() << h.heads << "/" << h.kv_heads << " tokens=" << tokens);
         Scene scene(h, 80, tokens, type);

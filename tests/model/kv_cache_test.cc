@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "tests/support/random.h"
 
@@ -108,6 +110,46 @@ TEST_P(KvCacheTest, StoredRowsOfAnotherCacheAreTheSameRows) {
 TEST_P(KvCacheTest, BytesCountBothHalves) {
   EXPECT_EQ(KvCache::bytes(shape()),
             3u * 2 * 37 * (6 + 4) * (GetParam() == KvType::kF32 ? 4u : 2u));
+}
+
+TEST(KvCacheInt8Test, RowsComeBackInTheFrameOfTheFirstOnes) {
+  const KvCache::Shape shape{.layers = 2,
+                             .kv_heads = 2,
+                             .head_dim = 8,
+                             .value_dim = 4,
+                             .capacity = 60,
+                             .type = KvType::kInt8};
+  EXPECT_EQ(KvCache::bytes(shape), 2u * 2 * 60 * (8 + 4 + 4 + 4));
+  Matrix<float> k(60, 16), v(60, 8);
+  std::ranges::copy(testing::random_floats(60 * 16, 1), k.data());
+  std::ranges::copy(testing::random_floats(60 * 8, 2), v.data());
+  for (std::size_t t = 0; t < 60; ++t) k.row(t)[9] += 100;
+  KvCache cache(shape), stored(shape);
+  for (const auto& [first, n] : {std::pair<std::size_t, std::size_t>{0, 40}, {40, 1}, {41, 19}})
+    cache.append(1, MatView<const float>(k.view()).row_range(first, n),
+                 MatView<const float>(v.view()).row_range(first, n));
+  ASSERT_EQ(cache.frame(1).size(), 2u * 2 * 8);
+  for (std::size_t h = 0; h < 2; ++h) {
+    const kernels::KvRows rows = cache.rows(1, static_cast<int>(h));
+    const auto centre = cache.frame(1).subspan(h * 16, 8);
+    float key[8], value[4];
+    for (std::size_t t = 0; t < 60; ++t) {
+      widen_key(rows, t, key), widen_value(rows, t, value);
+      for (std::size_t i = 0; i < 8; ++i)
+        ASSERT_NEAR(key[i] + centre[i], k.row(t)[h * 8 + i], 0.01) << t << " " << i;
+      for (std::size_t i = 0; i < 4; ++i) ASSERT_NEAR(value[i], v.row(t)[h * 4 + i], 0.005);
+    }
+  }
+  stored.append_stored(1, 60, 60, static_cast<const std::byte*>(cache.rows(1, 0).k),
+                       static_cast<const std::byte*>(cache.rows(1, 0).v), cache.frame(1));
+  EXPECT_TRUE(std::ranges::equal(stored.frame(1), cache.frame(1)));
+  EXPECT_EQ(std::memcmp(stored.rows(1, 1).k, cache.rows(1, 1).k, 60 * 12), 0);
+}
+
+TEST(KvTypes, NamesAreParsed) {
+  for (const KvType type : {KvType::kF32, KvType::kBf16, KvType::kInt8})
+    EXPECT_EQ(parse_kv_type(name_of(type)), type);
+  EXPECT_FALSE(parse_kv_type("int4"));
 }
 
 TEST(KvCacheRoundingTest, Bf16RoundsToNearestEven) {

@@ -44,7 +44,8 @@ QuerySample random_sample() {  // 2 layers, 6 heads of 4
 }
 
 class KvTensorsTest : public ::testing::TestWithParam<KvType> {};
-INSTANTIATE_TEST_SUITE_P(Types, KvTensorsTest, ::testing::Values(KvType::kF32, KvType::kBf16),
+INSTANTIATE_TEST_SUITE_P(Types, KvTensorsTest,
+                         ::testing::Values(KvType::kF32, KvType::kBf16, KvType::kInt8),
                          [](const auto& p) { return std::string(name_of(p.param)); });
 
 TEST_P(KvTensorsTest, RowsOfACacheComeBack) {
@@ -54,20 +55,23 @@ TEST_P(KvTensorsTest, RowsOfACacheComeBack) {
   add_kv(tensors, cache, 2, 7);  // positions 2..8
   write_tensor_file(folder / "f", false, "TESTFILE", Json::object(), tensors);
   const TensorFile file(folder / "f", "TESTFILE", "thing");
-  EXPECT_EQ(file.tensors().size(), 4u);
+  EXPECT_EQ(file.tensors().size(), GetParam() == KvType::kInt8 ? 6u : 4u);
   check_kv(file, cache.shape(), 7);
   EXPECT_THROW(check_kv(file, cache.shape(), 6), Error);
   KvCache back(cache.shape());
   append_kv(file, 7, 5, back);
   EXPECT_EQ(back.size(), 5);
-  const std::size_t element = element_bytes(GetParam());
-  for (int layer = 0; layer < 2; ++layer)
+  const std::size_t k_row = kernels::row_bytes(GetParam(), 4);
+  const std::size_t v_row = kernels::row_bytes(GetParam(), 6);
+  for (int layer = 0; layer < 2; ++layer) {
+    EXPECT_TRUE(std::ranges::equal(back.frame(layer), cache.frame(layer)));
     for (int head = 0; head < 3; ++head) {
       const kernels::KvRows want = cache.rows(layer, head), got = back.rows(layer, head);
       const auto at = [](const void* p, std::size_t n) { return static_cast<const char*>(p) + n; };
-      EXPECT_EQ(std::memcmp(at(want.k, 2 * 4 * element), got.k, 5 * 4 * element), 0);
-      EXPECT_EQ(std::memcmp(at(want.v, 2 * 6 * element), got.v, 5 * 6 * element), 0);
+      EXPECT_EQ(std::memcmp(at(want.k, 2 * k_row), got.k, 5 * k_row), 0);
+      EXPECT_EQ(std::memcmp(at(want.v, 2 * v_row), got.v, 5 * v_row), 0);
     }
+  }
 }
 
 TEST(KvTensors, QueriesOfARangeLieHeadByHead) {

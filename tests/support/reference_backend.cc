@@ -18,11 +18,6 @@ std::vector<float> decoded_row(const model::Weight& w, std::size_t row) {
   return out;
 }
 
-double kv_value(const void* rows, kernels::KvType type, std::size_t i) {
-  if (type == kernels::KvType::kF32) return static_cast<const float*>(rows)[i];
-  return to_float(static_cast<const bf16*>(rows)[i]);
-}
-
 }  // namespace
 
 void ReferenceBackend::embed(const model::Weight& table, std::span<const std::int32_t> ids,
@@ -125,22 +120,24 @@ model::AttendStats ReferenceAttention::attend(const model::AttendInput& in, MatV
       const auto window = static_cast<std::size_t>(in.window);
       const std::size_t first = window > 0 && window < n ? n - window : 0;
       std::vector<double> p(n);
+      std::vector<float> row(std::max(dim, value_dim));
       for (std::size_t j = first; j < n; ++j) {
+        model::widen_key(kv, j, std::span(row).first(dim));
         for (std::size_t i = 0; i < dim; ++i)
-          p[j] +=
-              static_cast<double>(in.q.row(t)[h * dim + i]) * kv_value(kv.k, kv.type, j * dim + i);
+          p[j] += static_cast<double>(in.q.row(t)[h * dim + i]) * static_cast<double>(row[i]);
         p[j] *= static_cast<double>(in.scale);
       }
       const double high =
           *std::max_element(p.begin() + static_cast<std::ptrdiff_t>(first), p.end());
       double sum = 0;
       for (std::size_t j = first; j < n; ++j) sum += p[j] = std::exp(p[j] - high);
-      for (std::size_t i = 0; i < value_dim; ++i) {
-        double acc = 0;
-        for (std::size_t j = first; j < n; ++j)
-          acc += p[j] * kv_value(kv.v, kv.type, j * value_dim + i);
-        out.row(t)[h * value_dim + i] = static_cast<float>(acc / sum);
+      std::vector<double> acc(value_dim, 0.0);
+      for (std::size_t j = first; j < n; ++j) {
+        model::widen_value(kv, j, std::span(row).first(value_dim));
+        for (std::size_t i = 0; i < value_dim; ++i) acc[i] += p[j] * static_cast<double>(row[i]);
       }
+      for (std::size_t i = 0; i < value_dim; ++i)
+        out.row(t)[h * value_dim + i] = static_cast<float>(acc[i] / sum);
     }
   return {};
 }
