@@ -136,8 +136,8 @@ TEST(KvCacheInt8Test, RowsComeBackInTheFrameOfTheFirstOnes) {
     for (std::size_t t = 0; t < 60; ++t) {
       widen_key(rows, t, key), widen_value(rows, t, value);
       for (std::size_t i = 0; i < 8; ++i)
-        ASSERT_NEAR(key[i] + centre[i], k.row(t)[h * 8 + i], 0.01) << t << " " << i;
-      for (std::size_t i = 0; i < 4; ++i) ASSERT_NEAR(value[i], v.row(t)[h * 4 + i], 0.005);
+        ASSERT_NEAR(key[i] + centre[i], k.row(t)[h * 8 + i], 0.02) << t << " " << i;
+      for (std::size_t i = 0; i < 4; ++i) ASSERT_NEAR(value[i], v.row(t)[h * 4 + i], 0.02);
     }
   }
   stored.append_stored(1, 60, 60, static_cast<const std::byte*>(cache.rows(1, 0).k),
