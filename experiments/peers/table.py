@@ -28,7 +28,7 @@ def main(path):
     for (model, level, context, n), rows in runs.items():
         cells = [models[model] or model[:8], level, f"{context - n:,}"]
         for field, limit in (("prefill_tok_s", "prefill_peak_frac"), ("decode_tok_s", "bandwidth_frac")):
-            peer = max(median(rows, who, field) for who in ("llama0", "llama1"))
+            peer = max(median(rows, who, field) or 0 for who in ("llama0", "llama1"))
             mine = median(rows, "ra", field)
             cells += [f"{peer:.1f}", f"{mine:.1f}", f"{mine / peer:.2f}", f"{100 * median(rows, 'ra', limit):.0f} %"]
         print("| " + " | ".join(cells) + " |")
