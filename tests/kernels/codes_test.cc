@@ -51,7 +51,7 @@ void check(const OpTable& table, std::size_t rank, int bits, std::size_t group,
   for (std::size_t g = 0; g < group; ++g) {
     for (std::size_t j = 0; j < n * kCodeKeys; ++j) {
       const std::size_t block = blocks != nullptr ? blocks[j / kCodeKeys] : first + j / kCodeKeys;
-      const int* x = &coordinates[(block * kCodeKeys + j % kCodeKeys) * rank];
+      const int* x = coordinates.data() + (block * kCodeKeys + j % kCodeKeys) * rank;
       int want = 0;
       for (std::size_t c = 0; c < rank; ++c) want += q[g * (rank + 3) + c] * x[c];
       ASSERT_EQ(out[g * stride + j], static_cast<float>(want))
