@@ -49,6 +49,7 @@ constexpr OpTable make_table() {
       .score_codes = score_codes<Vector>,
       .kth_largest = kth_largest<selection(Vector)>,
       .at_least = at_least<selection(Vector)>,
+      .largest = largest<selection(Vector)>,
       .attend_partial = attend_partial<Vector>,
       .attend_causal = attend_causal<Matrix>,
       .gemm = gemm<Matrix>,

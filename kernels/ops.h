@@ -46,6 +46,8 @@ struct OpTable {
                        float* scratch) noexcept;  // select.h
   std::size_t (*at_least)(const float* scores, std::size_t n, float floor, std::size_t most,
                           std::uint32_t* out) noexcept;
+  std::size_t (*largest)(const float* scores, std::size_t n, std::size_t m, float* floor,
+                         float* scratch, std::uint32_t* out) noexcept;
   void (*attend_partial)(const PartialArgs&) noexcept;  // attend.h
   void (*attend_causal)(const CausalArgs&) noexcept;
   void (*gemm)(const GemmArgs&) noexcept;  // gemm.h

@@ -19,6 +19,12 @@ template <Level L>
 std::size_t at_least(const float* scores, std::size_t n, float floor, std::size_t most,
                      std::uint32_t* out) noexcept;
 
+// Both in one pass over the scores: sets *floor to the m-th largest, 1 <= m <= n, and writes the
+// positions of all scores >= *floor, ascending: m, and more where scores tie. scratch, out [n].
+template <Level L>
+std::size_t largest(const float* scores, std::size_t n, std::size_t m, float* floor, float* scratch,
+                    std::uint32_t* out) noexcept;
+
 template <>
 float kth_largest<Level::kScalar>(const float* scores, std::size_t n, std::size_t m,
                                   float* scratch) noexcept;
@@ -31,5 +37,11 @@ std::size_t at_least<Level::kScalar>(const float* scores, std::size_t n, float f
 template <>
 std::size_t at_least<Level::kAvx512>(const float* scores, std::size_t n, float floor,
                                      std::size_t most, std::uint32_t* out) noexcept;
+template <>
+std::size_t largest<Level::kScalar>(const float* scores, std::size_t n, std::size_t m, float* floor,
+                                    float* scratch, std::uint32_t* out) noexcept;
+template <>
+std::size_t largest<Level::kAvx512>(const float* scores, std::size_t n, std::size_t m, float* floor,
+                                    float* scratch, std::uint32_t* out) noexcept;
 
 }  // namespace ra::kernels

@@ -21,18 +21,23 @@ RA_ALWAYS_INLINE std::size_t bits_in(unsigned mask) {
   return static_cast<std::size_t>(__builtin_popcount(mask));
 }
 
-// About the m-th largest of x: that of a sample.
-float pivot_of(const float* x, std::size_t n, std::size_t m) {
-  constexpr std::size_t kSample = 32;
-  float sample[kSample];  // best first
-  const std::size_t size = n < kSample ? n : kSample;
-  for (std::size_t i = 0; i < size; ++i) {
-    const float v = x[(2 * i + 1) * n / (2 * size)];
-    std::size_t at = i;
-    for (; at > 0 && sample[at - 1] < v; --at) sample[at] = sample[at - 1];
-    sample[at] = v;
+// A sampled value a little below the m-th largest, or a little above it.
+float pivot_of(const float* x, std::size_t n, std::size_t m, bool below) {
+  constexpr std::size_t kSample = 16, kMargin = 2;
+  float sample[kSample];
+  for (std::size_t i = 0; i < kSample; ++i) sample[i] = x[(2 * i + 1) * n / (2 * kSample)];
+  const std::size_t at = (m - 1) * kSample / n;
+  std::size_t rank = at > kMargin ? at - kMargin : 0;
+  if (below) rank = at + kMargin < kSample ? at + kMargin : kSample - 1;
+  // The value that has at most `rank` larger ones, and with its equals more than `rank`.
+  const __m512 v = ranked(_mm512_loadu_ps(sample));
+  for (std::size_t i = 0; i < kSample; ++i) {
+    const __m512 p = ranked(_mm512_set1_ps(sample[i]));
+    if (bits_in(_mm512_cmp_ps_mask(v, p, _CMP_GT_OQ)) <= rank &&
+        bits_in(_mm512_cmp_ps_mask(v, p, _CMP_GE_OQ)) > rank)
+      return sample[i];
   }
-  return sample[(m - 1) * size / n];
+  return sample[0];
 }
 
 }  // namespace
@@ -43,7 +48,8 @@ float kth_largest<Level::kAvx512>(const float* scores, std::size_t n, std::size_
   const float* x = scores;
   bool first = true;  // scratch holds nothing yet
   for (;;) {
-    const float pivot = pivot_of(x, n, m);
+    // The cut mostly falls on the smaller side, which is all that is left for the next round.
+    const float pivot = pivot_of(x, n, m, 2 * m <= n);
     const __m512 p = ranked(_mm512_set1_ps(pivot));
     std::size_t above = 0, equal = 0;
     for (std::size_t i = 0; i < n; i += 16) {
@@ -86,6 +92,40 @@ std::size_t at_least<Level::kAvx512>(const float* scores, std::size_t n, float f
     count += bits_in(hits);
   }
   return count;
+}
+
+template <>
+std::size_t largest<Level::kAvx512>(const float* scores, std::size_t n, std::size_t m, float* floor,
+                                    float* scratch, std::uint32_t* out) noexcept {
+  const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m512 p = ranked(_mm512_set1_ps(pivot_of(scores, n, m, true)));
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < n; i += 16) {
+    const __mmask16 valid = first_lanes(n - i);
+    const __m512 v = ranked(load16(scores + i, valid));
+    const __mmask16 hits = _mm512_mask_cmp_ps_mask(valid, v, p, _CMP_GE_OQ);
+    if (hits == 0) continue;
+    _mm512_mask_compressstoreu_ps(scratch + count, hits, v);
+    const __m512i at = _mm512_add_epi32(lanes, _mm512_set1_epi32(static_cast<int>(i)));
+    _mm512_mask_compressstoreu_epi32(out + count, hits, at);
+    count += bits_in(hits);
+  }
+  if (count < m) {  // the sample misled
+    *floor = kth_largest<Level::kAvx512>(scores, n, m, scratch);
+    return at_least<Level::kAvx512>(scores, n, *floor, n, out);
+  }
+  *floor = kth_largest<Level::kAvx512>(scratch, count, m, scratch);
+  const __m512 f = _mm512_set1_ps(*floor);
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < count; i += 16) {
+    const __mmask16 valid = first_lanes(count - i);
+    const __m512i at = _mm512_maskz_loadu_epi32(valid, out + i);
+    const __m512 v = ranked(_mm512_mask_i32gather_ps(f, valid, at, scores, 4));
+    const __mmask16 hits = _mm512_mask_cmp_ps_mask(valid, v, f, _CMP_GE_OQ);
+    _mm512_mask_compressstoreu_epi32(out + kept, hits, at);
+    kept += bits_in(hits);
+  }
+  return kept;
 }
 
 }  // namespace ra::kernels

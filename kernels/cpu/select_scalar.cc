@@ -30,4 +30,11 @@ std::size_t at_least<Level::kScalar>(const float* scores, std::size_t n, float f
   return count;
 }
 
+template <>
+std::size_t largest<Level::kScalar>(const float* scores, std::size_t n, std::size_t m, float* floor,
+                                    float* scratch, std::uint32_t* out) noexcept {
+  *floor = kth_largest<Level::kScalar>(scores, n, m, scratch);
+  return at_least<Level::kScalar>(scores, n, *floor, n, out);
+}
+
 }  // namespace ra::kernels

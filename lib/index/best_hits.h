@@ -14,6 +14,7 @@ namespace ra::index {
 struct CutScratch {
   std::vector<float> scores;
   std::vector<std::uint32_t> at;
+  std::vector<std::uint64_t> keys;
 };
 
 // Positions of the m largest scores, ascending; ties at the cut go to the earlier position. Valid

@@ -21,7 +21,7 @@ constexpr std::array kQscanParams{
 
 struct ScanScratch final : SearchScratch {
   std::vector<std::int8_t> codes;
-  std::vector<float> approximate, exact;
+  std::vector<float> units, approximate, exact;
   CutScratch cut;
   std::vector<std::uint32_t> ids;
 };
@@ -50,7 +50,7 @@ class CodedScan final : public VectorIndex {
     const std::size_t m = std::min(n, std::max(wanted, k));
     s.approximate.resize(std::max(s.approximate.size(), group * stride));
     s.exact.resize(std::max(s.exact.size(), m));
-    codes_.encode(queries, s.codes);
+    codes_.encode(queries, s.codes, s.units);
     codes_.score_all(s.codes.data(), group, s.approximate.data(), stride);
     for (std::size_t r = 0; r < group; ++r) {
       const auto best = cut({&s.approximate[r * stride], n}, m, s.cut);
@@ -88,8 +88,10 @@ std::span<const ParamInfo> qscan_params() { return kQscanParams; }
 
 std::unique_ptr<VectorIndex> build_qscan(const BuildInput& in, const ParamReader& params) {
   const BuildClock clock;
-  const auto space =
-      low_rank_space(in.keys, in.train, static_cast<std::size_t>(params.integer("rank")));
+  const QueryMetric metric = fit_query_metric(in.keys, in.train);
+  const Matrix<float> x = transform_keys(metric, in.keys);
+  const CodeSpace space =
+      low_rank_space(metric, x.view(), static_cast<std::size_t>(params.integer("rank")));
   return std::make_unique<CodedScan>(
       in, space,
       CodedScanOptions{.bits = 8,

@@ -6,7 +6,6 @@
 
 #include "kernels/ops.h"
 #include "lib/core/error.h"
-#include "lib/index/query_metric.h"
 #include "lib/index/scores.h"
 
 namespace ra::index {
@@ -33,11 +32,8 @@ CodeSpace plain_space(MatView<const float> keys) {
   return space;
 }
 
-CodeSpace low_rank_space(MatView<const float> keys, std::span<const QuerySet> train,
-                         std::size_t rank) {
-  const QueryMetric metric = fit_query_metric(keys, train);
-  const Matrix<float> x = transform_keys(metric, keys);
-  const Matrix<float> axes = principal_axes(x.view(), std::min(rank, keys.cols));
+CodeSpace low_rank_space(const QueryMetric& metric, MatView<const float> x, std::size_t rank) {
+  const Matrix<float> axes = principal_axes(x, std::min(rank, x.cols));
   return {.mean = metric.mean,
           .key_map = product(axes.view(), metric.a.view()),
           .query_map = product(axes.view(), metric.a_inverse.view())};
@@ -94,14 +90,17 @@ KeyCodes::KeyCodes(const CodeSpace& space, MatView<const float> keys,
 
 std::size_t KeyCodes::bytes() const { return codes_.size() + query_map_.bytes(); }
 
-void KeyCodes::encode(MatView<const float> queries, std::vector<std::int8_t>& out) const {
+void KeyCodes::encode(MatView<const float> queries, std::vector<std::int8_t>& out,
+                      std::vector<float>& units) const {
   out.assign(queries.rows * rank_, 0);
+  units.assign(queries.rows, 0);
   std::vector<float> y(rank_);
   for (std::size_t r = 0; r < queries.rows; ++r) {
     score_block(queries.row_range(r, 1), query_map_.view(), 0, rank_, y.data(), rank_);
     float largest = 0;
     for (const float v : y) largest = std::max(largest, std::abs(v));
     if (!(largest > 0) || !std::isfinite(largest)) continue;
+    units[r] = largest / 127;
     for (std::size_t c = 0; c < rank_; ++c)
       out[r * rank_ + c] = static_cast<std::int8_t>(std::lrint(y[c] / largest * 127));
   }

@@ -11,7 +11,7 @@
 #include "kernels/codes.h"
 #include "kernels/types.h"
 #include "lib/core/matrix.h"
-#include "lib/index/vector_index.h"
+#include "lib/index/query_metric.h"
 
 namespace ra::index {
 
@@ -25,11 +25,10 @@ struct CodeSpace {
 // The keys' own coordinates: no error but that of rounding.
 CodeSpace plain_space(MatView<const float> keys);
 
-// The first `rank` principal axes of the keys in the query metric (query_metric.h). Of all spaces
-// of that rank it has the least mean squared score error over the training queries; the axes of the
-// keys alone (as in Loki, arXiv 2406.02542) do not.
-CodeSpace low_rank_space(MatView<const float> keys, std::span<const QuerySet> train,
-                         std::size_t rank);
+// The first `rank` principal axes of the keys in the query metric, where they are x (see
+// query_metric.h). Of all spaces of that rank it has the least mean squared score error over the
+// training queries; the axes of the keys alone (as in Loki, arXiv 2406.02542) do not.
+CodeSpace low_rank_space(const QueryMetric& metric, MatView<const float> x, std::size_t rank);
 
 class KeyCodes {
  public:
@@ -45,11 +44,12 @@ class KeyCodes {
   std::size_t block_bytes() const { return kernels::code_block_bytes(rank_, bits_); }
   std::size_t bytes() const;
 
-  // Query codes [queries, rank()] for score(); a query's scale is lost, its ranking kept.
-  void encode(MatView<const float> queries, std::vector<std::int8_t>& out) const;
+  // Query codes [queries, rank()] for score(). units [queries]: what a score of 1 stands for.
+  void encode(MatView<const float> queries, std::vector<std::int8_t>& out,
+              std::vector<float>& units) const;
 
-  // Approximate scores of query codes [group, rank()] with blocks `ids`, or with all blocks:
-  // out[g * out_stride + 16 j + key]. Rows of padding score as an average key does.
+  // Approximate scores, in units, of query codes [group, rank()] with blocks `ids`, or with all
+  // blocks: out[g * out_stride + 16 j + key]. Rows of padding score as an average key does.
   void score(const std::int8_t* queries, std::size_t group, std::span<const std::uint32_t> ids,
              float* out, std::size_t out_stride) const;
   void score_all(const std::int8_t* queries, std::size_t group, float* out,

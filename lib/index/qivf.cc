@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "kernels/ops.h"
 #include "lib/core/error.h"
@@ -28,23 +30,89 @@ constexpr std::array kParams{
     ParamInfo{"open", "float", "8", 1, 1e6, false, "cell centres scored for each list probed"},
     ParamInfo{"reach", "float", "2", 0, 100, false,
               "standard deviations of a cell's scores added to that of its centre"},
-    ParamInfo{"codes", "0|16|32", "0", 0, 0, false,
-              "rank of the codes that keys of the probed lists are first scored by; 0 = none"},
-    ParamInfo{"rerank", "int", "400", 1, 1e9, false, "with codes: keys then scored exactly"},
+    ParamInfo{
+        "codes", "none|16|32|full", "none", 0, 0, false,
+        "8-bit codes that cells and the keys of probed lists are scored by: none, of that rank, "
+        "or of all coordinates"},
+    ParamInfo{"rerank", "int", "200", 1, 1e9, false, "with codes: keys then scored exactly"},
     ParamInfo{"share", "group|head", "group", 0, 0, false,
               "one index per KV head, or one per query head"},
     ParamInfo{"probes", "int", "128", 1, 1e9, true, "lists searched"},
 };
 
+constexpr std::uint32_t kKeys = kernels::kCodeKeys;
+
+// What a call has read for an earlier head of the group, by the number of the call.
+class Seen {
+ public:
+  void resize(std::size_t n) { last_.resize(n); }
+  void clear() { std::ranges::fill(last_, 0u); }
+  bool first_time(std::uint32_t i, std::uint32_t call) {
+    return std::exchange(last_[i], call) != call;
+  }
+
+ private:
+  std::vector<std::uint32_t> last_;
+};
+
 struct QivfScratch final : SearchScratch {
-  std::vector<float> top_scores, scores, exact;  // [group, tops]; of cells or keys; of keys
-  std::vector<std::uint32_t> cells, rows, blocks;
-  std::vector<std::int8_t> codes;
+  std::vector<float> top_scores;                   // [group, tops]
+  std::vector<float> scores;                       // of open cells, or of rows by code, or exactly
+  std::vector<std::uint32_t> cells, rows, blocks;  // to read next
+  std::vector<std::int8_t> cell_codes, row_codes;
+  std::vector<float> cell_units, row_units;
   CutScratch cut;
-  // What this call has read for an earlier head of the group: the number of the call.
-  std::vector<std::uint32_t> seen_cell, seen_list, seen_block;
+  Seen tops, lists, cell_blocks, row_blocks;
   std::uint32_t call = 0;
 };
+
+// Block numbers that cover members [first, last), after those already there.
+void add_blocks(std::uint32_t first, std::uint32_t last, std::vector<std::uint32_t>& blocks) {
+  std::uint32_t block = first / kKeys;
+  if (!blocks.empty()) block = std::max(block, blocks.back() + 1);
+  for (; block * kKeys < last; ++block) blocks.push_back(block);
+}
+
+// Approximate scores of all members of s.blocks, in s.scores: neighbours of what was asked for come
+// for free. Returns their number; padding of the last block is not among them.
+std::size_t score_blocks(const KeyCodes& codes, const std::int8_t* query, Seen& seen,
+                         QivfScratch& s, SearchStats& stats) {
+  std::size_t count = s.blocks.size() * kKeys;
+  codes.score(query, 1, s.blocks, s.scores.data(), count);
+  for (const std::uint32_t block : s.blocks)
+    if (seen.first_time(block, s.call))
+      stats.bytes += static_cast<std::int64_t>(codes.block_bytes());
+  if (!s.blocks.empty() && s.blocks.back() + 1 == codes.blocks())
+    count -= codes.blocks() * kKeys - codes.rows();
+  stats.distances += static_cast<std::int64_t>(count);
+  stats.coded += static_cast<std::int64_t>(count);
+  return count;
+}
+
+// The members with the m best of the first `count` scores of s.blocks.
+void best_members(std::size_t count, std::size_t m, QivfScratch& s,
+                  std::vector<std::uint32_t>& out) {
+  out.clear();
+  for (const std::uint32_t at : cut({s.scores.data(), count}, m, s.cut))
+    out.push_back(s.blocks[at / kKeys] * kKeys + at % kKeys);
+}
+
+// Scores of the means of cells `ids`, or of all.
+void score_means(const CellLevel& level, const float* query, std::span<const std::uint32_t> ids,
+                 float* out) {
+  const std::size_t n = ids.empty() ? level.count() : ids.size();
+  kernels::ops().score({.q = query,
+                        .q_stride = level.means.cols(),
+                        .group = 1,
+                        .dim = level.means.cols(),
+                        .keys = level.means.data(),
+                        .type = kernels::KvType::kBf16,
+                        .key_stride = level.means.cols(),
+                        .ids = ids.empty() ? nullptr : ids.data(),
+                        .n = n,
+                        .out = out,
+                        .out_stride = n});
+}
 
 class QivfIndex final : public VectorIndex {
  public:
@@ -54,27 +122,34 @@ class QivfIndex final : public VectorIndex {
   SearchStats search(MatView<const float> queries, const SearchParams& p, SearchScratch& scratch,
                      std::span<std::vector<Hit>> hits) const override;
   std::size_t memory_bytes() const override {
-    return keys_.bytes() + cells_.bytes() + codes_.bytes();
+    return keys_.bytes() + cells_.bytes() + cell_codes_.bytes() + row_codes_.bytes();
   }
   const BuildStats& build_stats() const override { return stats_; }
 
  private:
+  bool coded() const { return row_codes_.rows() > 0; }
   float score_spread(std::span<const float> top_scores) const;
-  // The cells that one query reads, in s.cells.
-  void rank_cells(const float* query, std::span<float> top_scores, std::size_t probes,
-                  QivfScratch& s, SearchStats& stats) const;
-  // Rows to score exactly, in s.rows: all of the cells, or the best of them by their codes.
-  void gather_lists(QivfScratch& s, SearchStats& stats) const;
-  void gather_by_code(const std::int8_t* code, std::size_t keep, QivfScratch& s,
-                      SearchStats& stats) const;
+  void probe(std::size_t r, const float* query, std::size_t probes, QivfScratch& s,
+             SearchStats& stats) const;
+  void pick_cells(const float* query, std::span<const std::uint32_t> tops, float unit,
+                  std::size_t probes, QivfScratch& s, SearchStats& stats) const;
+  void pick_cells_by_code(std::size_t r, std::span<const std::uint32_t> tops, float unit,
+                          std::size_t probes, QivfScratch& s, SearchStats& stats) const;
+  void gather(std::size_t r, std::size_t keep, QivfScratch& s, SearchStats& stats) const;
 
   Cells cells_;
-  KeyRows keys_;    // in list order
-  KeyCodes codes_;  // the same; empty without codes
+  KeyRows keys_;                     // in list order
+  KeyCodes cell_codes_, row_codes_;  // of the cells' means; of keys_
   std::size_t default_probes_, rerank_;
   float open_, reach_;
   BuildStats stats_;
 };
+
+CodeSpace code_space(const std::string& codes, MatView<const float> keys, const QueryMetric& metric,
+                     MatView<const float> x) {
+  if (codes == "full") return plain_space(keys);
+  return low_rank_space(metric, x, static_cast<std::size_t>(std::stoi(codes)));
+}
 
 QivfIndex::QivfIndex(const BuildInput& in, const ParamReader& params)
     : default_probes_(static_cast<std::size_t>(params.integers("probes").front())),
@@ -101,9 +176,14 @@ QivfIndex::QivfIndex(const BuildInput& in, const ParamReader& params)
                         .seed = in.seed},
                        clock, stats_.distances);
   keys_ = KeyRows(in.keys, cells_.order);
-  if (const std::string rank = params.choice("codes"); rank != "0")
-    codes_ = KeyCodes(low_rank_space(in.keys, in.train, static_cast<std::size_t>(std::stoi(rank))),
-                      in.keys, cells_.order, 8);
+  if (const std::string codes = params.choice("codes"); codes != "none") {
+    const CodeSpace space = code_space(codes, in.keys, metric, x.view());
+    Matrix<float> means(cells_.cell.count(), in.keys.cols);
+    std::transform(cells_.cell.means.data(), cells_.cell.means.data() + means.rows() * means.cols(),
+                   means.data(), [](bf16 v) { return to_float(v); });
+    cell_codes_ = KeyCodes(space, means.view(), {}, 8);
+    row_codes_ = KeyCodes(space, in.keys, cells_.order, 8);
+  }
   stats_.key_bytes = static_cast<std::int64_t>(keys_.bytes());
   stats_.build_ms = clock.wall_ms();
   stats_.cpu_s = clock.cpu_s();
@@ -111,13 +191,11 @@ QivfIndex::QivfIndex(const BuildInput& in, const ParamReader& params)
 
 std::unique_ptr<SearchScratch> QivfIndex::make_scratch() const {
   auto s = std::make_unique<QivfScratch>();
-  s->scores.resize(std::max(cells_.cell.count(), codes_.blocks() * kernels::kCodeKeys));
-  s->exact.resize(keys_.rows());
-  s->cells.reserve(cells_.cell.count());
-  s->rows.reserve(keys_.rows());
-  s->seen_cell.resize(cells_.cell.count());
-  s->seen_list.resize(cells_.cell.count());
-  s->seen_block.resize(codes_.blocks());
+  s->scores.resize(std::max(keys_.rows(), cells_.cell.count()) + kKeys);  // and padding
+  s->tops.resize(cells_.top.count());
+  s->lists.resize(cells_.cell.count());
+  s->cell_blocks.resize(cell_codes_.blocks());
+  s->row_blocks.resize(row_codes_.blocks());
   return s;
 }
 
@@ -135,75 +213,81 @@ float QivfIndex::score_spread(std::span<const float> top_scores) const {
   return static_cast<float>(std::sqrt(std::max(0.0, square / n - mean * mean)));
 }
 
-void QivfIndex::rank_cells(const float* query, std::span<float> top_scores, std::size_t probes,
-                           QivfScratch& s, SearchStats& stats) const {
-  const std::size_t cells = cells_.cell.count(), tops = top_scores.size();
+// The most promising cells of the open tops, in s.cells.
+void QivfIndex::pick_cells(const float* query, std::span<const std::uint32_t> tops, float unit,
+                           std::size_t probes, QivfScratch& s, SearchStats& stats) const {
+  s.cells.clear();
+  for (const std::uint32_t t : tops) {
+    const std::uint32_t first = cells_.top.begin[t], last = cells_.top.begin[t + 1];
+    for (std::uint32_t c = first; c < last; ++c) s.cells.push_back(c);
+    if (s.tops.first_time(t, s.call))
+      stats.bytes += static_cast<std::int64_t>((last - first) * keys_.cols() * sizeof(bf16));
+  }
+  const std::size_t count = s.cells.size();
+  score_means(cells_.cell, query, s.cells, s.scores.data());
+  for (std::size_t i = 0; i < count; ++i) s.scores[i] += unit * cells_.cell.spread[s.cells[i]];
+  std::size_t kept = 0;
+  for (const std::uint32_t at : cut({s.scores.data(), count}, probes, s.cut))
+    s.cells[kept++] = s.cells[at];
+  s.cells.resize(kept);
+  stats.distances += static_cast<std::int64_t>(count);
+}
+
+void QivfIndex::pick_cells_by_code(std::size_t r, std::span<const std::uint32_t> tops, float unit,
+                                   std::size_t probes, QivfScratch& s, SearchStats& stats) const {
+  s.blocks.clear();
+  for (const std::uint32_t t : tops)
+    add_blocks(cells_.top.begin[t], cells_.top.begin[t + 1], s.blocks);
+  const std::size_t count =
+      score_blocks(cell_codes_, &s.cell_codes[r * cell_codes_.rank()], s.cell_blocks, s, stats);
+  const float scale = s.cell_units[r];
+  for (std::size_t i = 0; i < count; i += kKeys) {
+    const float* spread = &cells_.cell.spread[s.blocks[i / kKeys] * kKeys];
+    float* score = &s.scores[i];
+    for (std::size_t j = 0; j < std::min<std::size_t>(kKeys, count - i); ++j)
+      score[j] = scale * score[j] + unit * spread[j];
+  }
+  best_members(count, probes, s, s.cells);
+}
+
+// The cells that query r reads, in s.cells.
+void QivfIndex::probe(std::size_t r, const float* query, std::size_t probes, QivfScratch& s,
+                      SearchStats& stats) const {
+  const std::size_t tops = cells_.top.count();
+  const std::span<float> top_scores{&s.top_scores[r * tops], tops};
   const float unit = reach_ * score_spread(top_scores);
   for (std::size_t t = 0; t < tops; ++t) top_scores[t] += unit * cells_.top.spread[t];
-  const double wanted = std::ceil(static_cast<double>(open_) * static_cast<double>(probes) *
-                                  static_cast<double>(tops) / static_cast<double>(cells));
+  const double wanted =
+      std::ceil(static_cast<double>(open_) * static_cast<double>(probes) *
+                static_cast<double>(tops) / static_cast<double>(cells_.cell.count()));
   const auto opened = static_cast<std::size_t>(std::min(static_cast<double>(tops), wanted));
-  s.cells.clear();
-  for (const std::uint32_t t : cut(top_scores, opened, s.cut))
-    for (std::uint32_t c = cells_.top.begin[t]; c < cells_.top.begin[t + 1]; ++c)
-      s.cells.push_back(c);
-  kernels::ops().score({.q = query,
-                        .q_stride = keys_.cols(),
-                        .group = 1,
-                        .dim = keys_.cols(),
-                        .keys = cells_.cell.means.data(),
-                        .type = kernels::KvType::kBf16,
-                        .key_stride = keys_.cols(),
-                        .ids = s.cells.data(),
-                        .n = s.cells.size(),
-                        .out = s.scores.data(),
-                        .out_stride = s.cells.size()});
-  stats.distances += static_cast<std::int64_t>(s.cells.size());
-  for (std::size_t i = 0; i < s.cells.size(); ++i) {
-    s.scores[i] += unit * cells_.cell.spread[s.cells[i]];
-    if (std::exchange(s.seen_cell[s.cells[i]], s.call) != s.call)
-      stats.bytes += static_cast<std::int64_t>(keys_.cols() * sizeof(bf16));
+  const auto open = cut(top_scores, opened, s.cut);
+  if (coded()) {
+    pick_cells_by_code(r, open, unit, probes, s, stats);
+  } else {
+    pick_cells(query, open, unit, probes, s, stats);
   }
-  std::size_t kept = 0;
-  for (const std::uint32_t i : cut({s.scores.data(), s.cells.size()}, probes, s.cut))
-    s.cells[kept++] = s.cells[i];
-  s.cells.resize(kept);
-  stats.hops += static_cast<std::int64_t>(kept);
+  stats.hops += static_cast<std::int64_t>(s.cells.size());
 }
 
-void QivfIndex::gather_lists(QivfScratch& s, SearchStats& stats) const {
+// Rows to score exactly, in s.rows: all of the probed cells, or the best of them by their codes.
+void QivfIndex::gather(std::size_t r, std::size_t keep, QivfScratch& s, SearchStats& stats) const {
+  const auto& begin = cells_.cell.begin;
+  if (coded()) {
+    s.blocks.clear();
+    for (const std::uint32_t c : s.cells) add_blocks(begin[c], begin[c + 1], s.blocks);
+    const std::size_t count =
+        score_blocks(row_codes_, &s.row_codes[r * row_codes_.rank()], s.row_blocks, s, stats);
+    best_members(count, keep, s, s.rows);
+    stats.bytes += static_cast<std::int64_t>(s.rows.size() * keys_.row_bytes());
+    return;
+  }
   s.rows.clear();
   for (const std::uint32_t c : s.cells) {
-    const std::uint32_t first = cells_.cell.begin[c], last = cells_.cell.begin[c + 1];
-    for (std::uint32_t row = first; row < last; ++row) s.rows.push_back(row);
-    if (std::exchange(s.seen_list[c], s.call) != s.call)
-      stats.bytes += static_cast<std::int64_t>((last - first) * keys_.row_bytes());
+    for (std::uint32_t row = begin[c]; row < begin[c + 1]; ++row) s.rows.push_back(row);
+    if (s.lists.first_time(c, s.call))
+      stats.bytes += static_cast<std::int64_t>((begin[c + 1] - begin[c]) * keys_.row_bytes());
   }
-}
-
-// Codes are read in whole blocks: the neighbours of a list's keys are candidates as well.
-void QivfIndex::gather_by_code(const std::int8_t* code, std::size_t keep, QivfScratch& s,
-                               SearchStats& stats) const {
-  constexpr std::uint32_t kKeys = kernels::kCodeKeys;
-  s.blocks.clear();
-  for (const std::uint32_t c : s.cells) {
-    std::uint32_t block = cells_.cell.begin[c] / kKeys;
-    if (!s.blocks.empty()) block = std::max(block, s.blocks.back() + 1);
-    for (; block * kKeys < cells_.cell.begin[c + 1]; ++block) s.blocks.push_back(block);
-  }
-  codes_.score(code, 1, s.blocks, s.scores.data(), s.blocks.size() * kKeys);
-  std::size_t rows = s.blocks.size() * kKeys;
-  if (!s.blocks.empty() && s.blocks.back() + 1 == codes_.blocks())
-    rows -= codes_.blocks() * kKeys - keys_.rows();  // padding
-  stats.distances += static_cast<std::int64_t>(rows);
-  stats.coded += static_cast<std::int64_t>(rows);
-  for (const std::uint32_t block : s.blocks)
-    if (std::exchange(s.seen_block[block], s.call) != s.call)
-      stats.bytes += static_cast<std::int64_t>(codes_.block_bytes());
-  s.rows.clear();
-  for (const std::uint32_t at : cut({s.scores.data(), rows}, keep, s.cut))
-    s.rows.push_back(s.blocks[at / kKeys] * kKeys + at % kKeys);
-  stats.bytes += static_cast<std::int64_t>(s.rows.size() * keys_.row_bytes());
 }
 
 SearchStats QivfIndex::search(MatView<const float> queries, const SearchParams& p,
@@ -213,36 +297,27 @@ SearchStats QivfIndex::search(MatView<const float> queries, const SearchParams& 
   const std::size_t tops = cells_.top.count(), k = static_cast<std::size_t>(p.k);
   const std::size_t probes = p.effort > 0 ? static_cast<std::size_t>(p.effort) : default_probes_;
   if (++s.call == 0) {  // numbers of calls start again
-    for (auto* seen : {&s.seen_cell, &s.seen_list, &s.seen_block}) std::ranges::fill(*seen, 0u);
+    for (Seen* seen : {&s.tops, &s.lists, &s.cell_blocks, &s.row_blocks}) seen->clear();
     s.call = 1;
   }
   s.top_scores.resize(std::max(s.top_scores.size(), queries.rows * tops));
-  kernels::ops().score({.q = queries.data,
-                        .q_stride = queries.stride,
-                        .group = queries.rows,
-                        .dim = keys_.cols(),
-                        .keys = cells_.top.means.data(),
-                        .type = kernels::KvType::kBf16,
-                        .key_stride = keys_.cols(),
-                        .n = tops,
-                        .out = s.top_scores.data(),
-                        .out_stride = tops});
+  for (std::size_t r = 0; r < queries.rows; ++r)
+    score_means(cells_.top, queries.row(r), {}, &s.top_scores[r * tops]);
   SearchStats stats{.distances = static_cast<std::int64_t>(queries.rows * tops),
                     .coded = 0,
                     .bytes = static_cast<std::int64_t>(cells_.top.means.bytes()),
                     .hops = 0};
-  if (codes_.rows() > 0) codes_.encode(queries, s.codes);
+  if (coded()) {
+    cell_codes_.encode(queries, s.cell_codes, s.cell_units);
+    row_codes_.encode(queries, s.row_codes, s.row_units);
+  }
   for (std::size_t r = 0; r < queries.rows; ++r) {
-    rank_cells(queries.row(r), {&s.top_scores[r * tops], tops}, probes, s, stats);
-    if (codes_.rows() > 0) {
-      gather_by_code(&s.codes[r * codes_.rank()], std::max(rerank_, k), s, stats);
-    } else {
-      gather_lists(s, stats);
-    }
-    keys_.score_ids(queries.row(r), s.rows, s.exact.data());
+    probe(r, queries.row(r), probes, s, stats);
+    gather(r, std::max(rerank_, k), s, stats);
+    keys_.score_ids(queries.row(r), s.rows, s.scores.data());
     stats.distances += static_cast<std::int64_t>(s.rows.size());
     for (std::uint32_t& row : s.rows) row = cells_.order[row];
-    best_hits({s.exact.data(), s.rows.size()}, s.rows, k, s.cut, hits[r]);
+    best_hits({s.scores.data(), s.rows.size()}, s.rows, k, s.cut, hits[r]);
   }
   return stats;
 }

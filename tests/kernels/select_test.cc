@@ -27,6 +27,13 @@ void check(const OpTable& table, const std::vector<float>& scores, std::size_t m
   std::vector<std::uint32_t> want;
   for (std::size_t i = 0; i < ranked.size(); ++i)
     if (ranked[i] >= floor) want.push_back(static_cast<std::uint32_t>(i));
+  std::vector<std::uint32_t> all(scores.size() + 1, 77u);
+  float same = 0;
+  ASSERT_EQ(table.largest(scores.data(), scores.size(), m, &same, scratch.data(), all.data()),
+            want.size());
+  ASSERT_EQ(same, floor);
+  ASSERT_TRUE(std::equal(want.begin(), want.end(), all.begin()));
+  ASSERT_EQ(all.back(), 77u) << "wrote past the end";
   for (const std::size_t most : {want.size() + 5, want.size(), want.size() / 2, std::size_t{0}}) {
     std::vector<std::uint32_t> out(want.size() + 6, 77u);
     const std::size_t count = table.at_least(scores.data(), scores.size(), floor, most, out.data());
