@@ -21,17 +21,18 @@ namespace ra::index {
 namespace {
 
 constexpr std::array kParams{
-    ParamInfo{"lists", "int", "0", 0, 1e7, false, "cells; 0 = one for 8 keys"},
+    ParamInfo{"lists", "int", "0", 0, 1e7, false,
+              "cells; 0 = one for 8 keys, or with codes for 32"},
     ParamInfo{"tops", "int", "0", 0, 1e6, false, "cells over the cells; 0 = 2 sqrt(lists)"},
     ParamInfo{"segment", "int", "8192", 64, 1e9, false, "keys clustered by themselves"},
     ParamInfo{"iterations", "int", "6", 0, 1000, false, "of k-means"},
     ParamInfo{"recent", "float", "0.25", 0.001, 1, false,
               "share of the training queries that the metric is fitted to: the last ones"},
-    ParamInfo{"open", "float", "8", 1, 1e6, false, "cell centres scored for each list probed"},
+    ParamInfo{"open", "float", "6", 1, 1e6, false, "cell centres scored for each list probed"},
     ParamInfo{"reach", "float", "2", 0, 100, false,
               "standard deviations of a cell's scores added to that of its centre"},
     ParamInfo{
-        "codes", "none|16|32|full", "none", 0, 0, false,
+        "codes", "none|16|32|full", "full", 0, 0, false,
         "8-bit codes that cells and the keys of probed lists are scored by: none, of that rank, "
         "or of all coordinates"},
     ParamInfo{"rerank", "int", "200", 1, 1e9, false, "with codes: keys then scored exactly"},
@@ -162,7 +163,7 @@ QivfIndex::QivfIndex(const BuildInput& in, const ParamReader& params)
     const auto value = static_cast<std::size_t>(params.integer(key));
     return std::min(n, value > 0 ? value : std::max<std::size_t>(1, automatic));
   };
-  const std::size_t lists = given("lists", n / 8);
+  const std::size_t lists = given("lists", n / (params.choice("codes") == "none" ? 8 : 32));
   const std::size_t tops =
       given("tops", static_cast<std::size_t>(2 * std::sqrt(static_cast<double>(lists))));
   const QueryMetric metric =

@@ -33,7 +33,7 @@ std::vector<std::string> all_specs() {
       "roar:metric=raw,pool=0,entry=centroid,batches=1,repair=0,m=12,beam=40,knn=20");  // as
                                                                                         // published
   for (const char* coded :
-       {"flat:bits=8", "flat:bits=4", "qscan:rank=8", "qivf:codes=16", "qivf:codes=full"})
+       {"flat:bits=8", "flat:bits=4", "qscan:rank=8", "qivf:codes=none", "qivf:codes=16"})
     specs.emplace_back(coded);
   return specs;
 }

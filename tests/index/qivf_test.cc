@@ -53,13 +53,14 @@ TEST_P(QivfTest, KeysInBf16AreStoredInTwoBytes) {
   EXPECT_EQ(build()->build_stats().key_bytes, 4000 * 32 * 4);
 }
 
-INSTANTIATE_TEST_SUITE_P(Lists, QivfTest, ::testing::Values("qivf", "qivf:codes=16"),
+INSTANTIATE_TEST_SUITE_P(Lists, QivfTest,
+                         ::testing::Values("qivf:codes=none", "qivf:lists=500,rerank=100"),
                          [](const auto& p) { return p.index == 0 ? "exact" : "codes"; });
 
 TEST(QivfCodesTest, MostProductsAreOnCodes) {
   const auto set = testing::ood_set(4000, 32, 800, 1);
   const auto index =
-      testing::build("qivf:codes=16,rerank=50,open=2", set.keys.view(), set.train.view());
+      testing::build("qivf:codes=16,lists=500,rerank=50,open=2", set.keys.view(), set.train.view());
   const auto found = testing::search(*index, set.test.view(), 20, 100);
   EXPECT_GT(found.stats.coded, 50 * 800);
   EXPECT_LT(found.stats.distances - found.stats.coded, 50 * (50 + 4 * 100 + 100));
