@@ -23,7 +23,8 @@ RA_ALWAYS_INLINE __m512i four_of(const std::int8_t* q) {
 // Queries g .. g + G - 1 with every block.
 template <int G, int Bits>
 void score_tile(const CodeArgs& a, std::size_t g) {
-  constexpr std::size_t kStep = 32 / Bits;  // coordinates of a step
+  constexpr std::size_t kStep = 32 / Bits;                      // coordinates of a step
+  constexpr std::size_t kChains = G == 1 ? 4 : G <= 3 ? 2 : 1;  // sums that do not wait for another
   const std::size_t bytes = code_block_bytes(a.rank, Bits);
   const std::int8_t* q = a.q + g * a.q_stride;
   int base[G];  // what the offset of the codes adds
@@ -39,27 +40,37 @@ void score_tile(const CodeArgs& a, std::size_t g) {
         _mm_prefetch(reinterpret_cast<const char*>(a.codes + a.blocks[j + kAhead] * bytes + i),
                      _MM_HINT_T0);
     const std::uint8_t* block = a.codes + (a.blocks != nullptr ? a.blocks[j] : a.first + j) * bytes;
-    __m512i sum[G];
-    RA_UNROLL(8)
-    for (int r = 0; r < G; ++r) sum[r] = _mm512_set1_epi32(-base[r]);
-    for (std::size_t i = 0; i < a.rank; i += kStep, block += kCodeStepBytes) {
-      const __m512i v = _mm512_loadu_si512(block);
+    __m512i sum[G][kChains];
+    for (auto& chains : sum)
+      for (__m512i& v : chains) v = _mm512_setzero_si512();
+    const auto add = [&](std::size_t i, std::size_t chain) __attribute__((always_inline)) {
+      const __m512i v = _mm512_loadu_si512(block + i / kStep * kCodeStepBytes);
       RA_UNROLL(8)
       for (int r = 0; r < G; ++r) {
         const std::int8_t* quad = q + static_cast<std::size_t>(r) * a.q_stride + i;
+        __m512i& to = sum[r][chain];
         if constexpr (Bits == 8) {
-          sum[r] = _mm512_dpbusd_epi32(sum[r], v, four_of(quad));
+          to = _mm512_dpbusd_epi32(to, v, four_of(quad));
         } else {
           const __m512i high = _mm512_and_si512(_mm512_srli_epi16(v, 4), low);
-          sum[r] = _mm512_dpbusd_epi32(sum[r], _mm512_and_si512(v, low), four_of(quad));
-          sum[r] = _mm512_dpbusd_epi32(sum[r], high, four_of(quad + 4));
+          to = _mm512_dpbusd_epi32(to, _mm512_and_si512(v, low), four_of(quad));
+          to = _mm512_dpbusd_epi32(to, high, four_of(quad + 4));
         }
       }
+    };
+    std::size_t i = 0;
+    for (; i + kStep * kChains <= a.rank; i += kStep * kChains) {
+      RA_UNROLL(4)
+      for (std::size_t c = 0; c < kChains; ++c) add(i + c * kStep, c);
     }
+    for (; i < a.rank; i += kStep) add(i, 0);
     RA_UNROLL(8)
-    for (int r = 0; r < G; ++r)
+    for (int r = 0; r < G; ++r) {
+      __m512i all = _mm512_set1_epi32(-base[r]);
+      for (const __m512i v : sum[r]) all = _mm512_add_epi32(all, v);
       _mm512_storeu_ps(a.out + (g + static_cast<std::size_t>(r)) * a.out_stride + j * kCodeKeys,
-                       _mm512_cvtepi32_ps(sum[r]));
+                       _mm512_cvtepi32_ps(all));
+    }
   }
 }
 
