@@ -24,6 +24,11 @@ constexpr auto gated() -> decltype(OpTable::gemm_gated) {
   }
 }
 
+// Compressing stores make selection worth a version of its own; AVX2 has none.
+constexpr Level selection(Level vector) {
+  return vector == Level::kAvx512 ? Level::kAvx512 : Level::kScalar;
+}
+
 // Level amx has its own matrix ops and the vector ops of avx512.
 template <Level Vector, Level Matrix = Vector>
 constexpr OpTable make_table() {
@@ -41,6 +46,10 @@ constexpr OpTable make_table() {
       .geglu = geglu<Vector>,
       .score = score<Vector>,
       .topk = topk<Vector>,
+      .score_codes = score_codes<Vector>,
+      .kth_largest = kth_largest<selection(Vector)>,
+      .at_least = at_least<selection(Vector)>,
+      .largest = largest<selection(Vector)>,
       .attend_partial = attend_partial<Vector>,
       .attend_causal = attend_causal<Matrix>,
       .gemm = gemm<Matrix>,

@@ -9,6 +9,7 @@
 
 #include "kernels/activation.h"
 #include "kernels/attend.h"
+#include "kernels/codes.h"
 #include "kernels/dot.h"
 #include "kernels/gemm.h"
 #include "kernels/gemm_gated.h"
@@ -19,6 +20,7 @@
 #include "kernels/quant.h"
 #include "kernels/rope.h"
 #include "kernels/score.h"
+#include "kernels/select.h"
 #include "kernels/topk.h"
 #include "kernels/types.h"
 
@@ -37,8 +39,15 @@ struct OpTable {
   void (*rope)(const RopeArgs& a) noexcept;                              // rope.h
   void (*swiglu)(const float* up, float* gate, std::size_t n) noexcept;  // activation.h
   void (*geglu)(const float* up, float* gate, std::size_t n) noexcept;
-  void (*score)(const ScoreArgs& a) noexcept;           // score.h
-  std::size_t (*topk)(const TopkArgs& a) noexcept;      // topk.h
+  void (*score)(const ScoreArgs& a) noexcept;       // score.h
+  std::size_t (*topk)(const TopkArgs& a) noexcept;  // topk.h
+  void (*score_codes)(const CodeArgs& a) noexcept;  // codes.h
+  float (*kth_largest)(const float* scores, std::size_t n, std::size_t m,
+                       float* scratch) noexcept;  // select.h
+  std::size_t (*at_least)(const float* scores, std::size_t n, float floor, std::size_t most,
+                          std::uint32_t* out) noexcept;
+  std::size_t (*largest)(const float* scores, std::size_t n, std::size_t m, float* floor,
+                         float* scratch, std::uint32_t* out) noexcept;
   void (*attend_partial)(const PartialArgs&) noexcept;  // attend.h
   void (*attend_causal)(const CausalArgs&) noexcept;
   void (*gemm)(const GemmArgs&) noexcept;  // gemm.h

@@ -116,6 +116,7 @@ bench::Result evaluate(const index::VectorIndex& index, const index::SearchParam
   r.metrics["query_us"] = stats::quantile(a.us, 0.5);
   r.metrics["queries_per_s"] = 1e6 / stats::mean(a.us);
   r.metrics["work_distances"] = static_cast<double>(a.work.distances) / m;
+  r.metrics["work_coded"] = static_cast<double>(a.work.coded) / m;
   r.metrics["work_bytes"] = static_cast<double>(a.work.bytes) / m;
   r.metrics["work_hops"] = static_cast<double>(a.work.hops) / m;
   r.samples["recall_id"] = {q.id};

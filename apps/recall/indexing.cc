@@ -46,6 +46,7 @@ bench::Result build_record(const IndexSpec& spec, const index::VectorIndex& buil
   r.metrics["connect_ms"] = b.connect_ms;
   r.metrics["cpu_s"] = b.cpu_s;
   r.metrics["index_bytes"] = built.memory_bytes();
+  r.metrics["key_copy_bytes"] = b.key_bytes;
   r.metrics["peak_rss_bytes"] = peak_rss_bytes();
   r.metrics["degree_mean"] = b.degree_mean;
   r.metrics["degree_max"] = b.degree_max;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/index/flat.h"
 
-#include "lib/core/error.h"
-#include "lib/core/matrix.h"
+#include <array>
+
 #include "lib/index/build_clock.h"
+#include "lib/index/coded_scan.h"
+#include "lib/index/key_codes.h"
 #include "lib/index/key_store.h"
-#include "lib/index/scores.h"
 #include "lib/index/top_k.h"
 
 namespace ra::index {
@@ -13,6 +14,12 @@ namespace {
 
 // Keys per block: 256 rows of 64..128 floats stay in the L2 cache while the group's rows use them.
 constexpr std::size_t kBlock = 256;
+
+constexpr std::array kParams{
+    ParamInfo{"bits", "all|8|4", "all", 0, 0, false,
+              "of a coordinate in the scan; fewer than all: the best are then scored exactly"},
+    ParamInfo{"rerank", "int", "300", 1, 1e9, false, "with bits=8 or 4: keys scored exactly"},
+};
 
 struct FlatScratch final : SearchScratch {
   std::vector<TopK> best;
@@ -22,8 +29,9 @@ struct FlatScratch final : SearchScratch {
 class FlatIndex final : public VectorIndex {
  public:
   explicit FlatIndex(MatView<const float> keys) {
-    BuildClock clock;
-    keys_ = copy_rows(keys);
+    const BuildClock clock;
+    keys_ = KeyRows(keys);
+    stats_.key_bytes = static_cast<std::int64_t>(keys_.bytes());
     stats_.build_ms = clock.wall_ms();
     stats_.cpu_s = clock.cpu_s();
   }
@@ -42,12 +50,13 @@ class FlatIndex final : public VectorIndex {
     for (std::size_t r = 0; r < group; ++r) s.best[r].reset(static_cast<std::size_t>(p.k));
     for (std::size_t first = 0; first < n; first += kBlock) {
       const std::size_t count = std::min(kBlock, n - first);
-      score_block(queries, keys_.view(), first, count, s.scores.data(), kBlock);
+      keys_.score_range(queries, first, count, s.scores.data(), kBlock);
       for (std::size_t r = 0; r < group; ++r)
         s.best[r].push_range(&s.scores[r * kBlock], count, static_cast<std::uint32_t>(first));
     }
     for (std::size_t r = 0; r < group; ++r) s.best[r].finish(hits[r]);
     return {.distances = static_cast<std::int64_t>(n * group),
+            .coded = 0,
             .bytes = static_cast<std::int64_t>(keys_.bytes()),
             .hops = 0};
   }
@@ -56,14 +65,20 @@ class FlatIndex final : public VectorIndex {
   const BuildStats& build_stats() const override { return stats_; }
 
  private:
-  Matrix<float> keys_;
+  KeyRows keys_;
   BuildStats stats_;
 };
 
 }  // namespace
 
-std::unique_ptr<VectorIndex> build_flat(const BuildInput& in, const ParamReader&) {
-  return std::make_unique<FlatIndex>(in.keys);
+std::span<const ParamInfo> flat_params() { return kParams; }
+
+std::unique_ptr<VectorIndex> build_flat(const BuildInput& in, const ParamReader& params) {
+  const std::string bits = params.choice("bits");
+  if (bits == "all") return std::make_unique<FlatIndex>(in.keys);
+  return build_coded_scan(
+      in, plain_space(in.keys),
+      {.bits = std::stoi(bits), .rerank = static_cast<std::size_t>(params.integer("rerank"))});
 }
 
 }  // namespace ra::index

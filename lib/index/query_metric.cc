@@ -24,21 +24,38 @@ RowsMap map_rows(MatView<const float> m) {
 
 constexpr Eigen::Index kRows = 1024;  // rows per step: bounds the f64 and centred copies
 
-Eigen::MatrixXd second_moment(std::span<const QuerySet> train, Eigen::Index dim) {
-  Eigen::MatrixXd sum = Eigen::MatrixXd::Zero(dim, dim);
-  double count = 0;
+// Mean of q q^T over rows.
+Eigen::MatrixXd second_moment(MatView<const float> m) {
+  const RowsMap rows = map_rows(m);
+  Eigen::MatrixXd sum = Eigen::MatrixXd::Zero(rows.cols(), rows.cols());
+  for (Eigen::Index i = 0; i < rows.rows(); i += kRows) {
+    const Eigen::MatrixXd block =
+        rows.middleRows(i, std::min(kRows, rows.rows() - i)).cast<double>();
+    sum.noalias() += block.transpose() * block;
+  }
+  return sum / static_cast<double>(rows.rows());
+}
+
+// Mean second moment of the sets, each scaled to the same mean squared score (that of all of them):
+// a head with long queries must not decide for the others.
+Eigen::MatrixXd pooled_moment(std::span<const QuerySet> train, const Eigen::MatrixXd& keys,
+                              double recent) {
+  Eigen::MatrixXd sum = Eigen::MatrixXd::Zero(keys.rows(), keys.cols());
+  double sets = 0, squares = 0;
   for (const QuerySet& set : train) {
     if (set.rows.rows == 0) continue;
-    RA_CHECK(static_cast<Eigen::Index>(set.rows.cols) == dim);
-    const RowsMap rows = map_rows(set.rows);
-    for (Eigen::Index i = 0; i < rows.rows(); i += kRows) {
-      const Eigen::MatrixXd block =
-          rows.middleRows(i, std::min(kRows, rows.rows() - i)).cast<double>();
-      sum.noalias() += block.transpose() * block;
+    RA_CHECK(static_cast<Eigen::Index>(set.rows.cols) == keys.cols());
+    const auto count =
+        static_cast<std::size_t>(std::ceil(recent * static_cast<double>(set.rows.rows)));
+    const Eigen::MatrixXd moment = second_moment(set.rows.row_range(set.rows.rows - count, count));
+    const double square = moment.cwiseProduct(keys).sum();  // E[(q.(k - mean))^2]
+    if (square > 0) {
+      sum += moment / square;
+      squares += square;
+      ++sets;
     }
-    count += static_cast<double>(set.rows.rows);
   }
-  return count > 0 ? Eigen::MatrixXd(sum / count) : sum;
+  return sets > 0 ? Eigen::MatrixXd(sum * (squares / sets / sets)) : sum;
 }
 
 Matrix<float> to_matrix(const Eigen::MatrixXd& m) {
@@ -50,8 +67,8 @@ Matrix<float> to_matrix(const Eigen::MatrixXd& m) {
 }  // namespace
 
 QueryMetric fit_query_metric(MatView<const float> keys, std::span<const QuerySet> train,
-                             double floor) {
-  RA_CHECK(keys.rows > 0 && floor > 0);
+                             double floor, double recent) {
+  RA_CHECK(keys.rows > 0 && floor > 0 && recent > 0 && recent <= 1);
   const auto dim = static_cast<Eigen::Index>(keys.cols);
   QueryMetric metric;
   Eigen::VectorXd mean = Eigen::VectorXd::Zero(dim);
@@ -61,7 +78,8 @@ QueryMetric fit_query_metric(MatView<const float> keys, std::span<const QuerySet
   metric.mean.resize(keys.cols);
   Eigen::Map<Eigen::VectorXf>(metric.mean.data(), dim) = mean.cast<float>();
 
-  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(second_moment(train, dim));
+  const Eigen::MatrixXd spread = second_moment(keys) - mean * mean.transpose();
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(pooled_moment(train, spread, recent));
   RA_CHECK(solver.info() == Eigen::Success);
   Eigen::VectorXd lambda = solver.eigenvalues();
   metric.eigenvalues.assign(lambda.data(), lambda.data() + dim);
@@ -75,6 +93,26 @@ QueryMetric fit_query_metric(MatView<const float> keys, std::span<const QuerySet
   metric.a = to_matrix(v * lambda.cwiseSqrt().asDiagonal() * v.transpose());
   metric.a_inverse = to_matrix(v * lambda.cwiseSqrt().cwiseInverse().asDiagonal() * v.transpose());
   return metric;
+}
+
+Matrix<float> principal_axes(MatView<const float> x, std::size_t count) {
+  RA_CHECK(count <= x.cols);
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(second_moment(x));
+  RA_CHECK(solver.info() == Eigen::Success);
+  return to_matrix(solver.eigenvectors()
+                       .rowwise()
+                       .reverse()
+                       .leftCols(static_cast<Eigen::Index>(count))
+                       .transpose());
+}
+
+Matrix<float> product(MatView<const float> a, MatView<const float> b) {
+  RA_CHECK(a.cols == b.rows);
+  Matrix<float> out(a.rows, b.cols);
+  Eigen::Map<RowsF>(out.data(), static_cast<Eigen::Index>(a.rows),
+                    static_cast<Eigen::Index>(b.cols))
+      .noalias() = map_rows(a) * map_rows(b);
+  return out;
 }
 
 Matrix<float> transform_keys(const QueryMetric& metric, MatView<const float> keys) {

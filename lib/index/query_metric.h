@@ -18,7 +18,8 @@ namespace ra::index {
 // x = A (k - mean) and queries to y = A^-1 q, so that y.x = q.(k - mean): for a given query the
 // order of the keys is unchanged, and |x1 - x2|^2 = E[(q.(k1 - k2))^2]. Eigenvalues of C below
 // `floor` times the largest are raised to it: keys must stay apart in directions the sample never
-// looked at, and A must be invertible (condition <= 1/sqrt(floor)).
+// looked at, and A must be invertible (condition <= 1/sqrt(floor)). Queries of several heads are
+// pooled with each head scaled to the same mean squared score.
 struct QueryMetric {
   std::vector<float> mean;          // [dim] of the keys
   Matrix<float> a, a_inverse;       // [dim, dim], symmetric
@@ -27,10 +28,14 @@ struct QueryMetric {
 
 inline constexpr double kEigenvalueFloor = 1e-3;
 
-// keys [n, dim], n > 0; the training queries of all sets count alike. All-zero or no queries give
-// the identity.
+// keys [n, dim], n > 0. Of each set the last part `recent` is used, in (0, 1]: where rows are in
+// order of position, those most like the queries to come. All-zero or no queries give the identity.
 QueryMetric fit_query_metric(MatView<const float> keys, std::span<const QuerySet> train,
-                             double floor = kEigenvalueFloor);
+                             double floor = kEigenvalueFloor, double recent = 1);
+
+// The unit directions [count, dim] in which the centred rows x vary most, strongest first.
+Matrix<float> principal_axes(MatView<const float> x, std::size_t count);
+Matrix<float> product(MatView<const float> a, MatView<const float> b);  // a b
 
 Matrix<float> transform_keys(const QueryMetric& metric, MatView<const float> keys);
 std::vector<float> transform_query(const QueryMetric& metric, const float* query);

@@ -8,8 +8,10 @@
 
 #include "lib/core/error.h"
 #include "lib/core/provenance.h"
+#include "lib/index/coded_scan.h"
 #include "lib/index/faiss_adapter.h"
 #include "lib/index/flat.h"
+#include "lib/index/qivf.h"
 #include "lib/index/query_metric.h"
 #include "lib/index/roar.h"
 
@@ -20,10 +22,22 @@ std::vector<IndexType> make_types() {
   std::vector<IndexType> types;
   types.push_back({.name = "flat",
                    .help = "exact scan, read once for the heads of a group; the ground truth",
-                   .params = {},
+                   .params = flat_params(),
                    .effort_key = "",
                    .query_aware = false,
                    .build = build_flat});
+  types.push_back({.name = "qivf",
+                   .help = "lists of keys that score alike for the training queries, two levels",
+                   .params = qivf_params(),
+                   .effort_key = "probes",
+                   .query_aware = true,
+                   .build = build_qivf});
+  types.push_back({.name = "qscan",
+                   .help = "scan of low-rank codes in the metric of the training queries",
+                   .params = qscan_params(),
+                   .effort_key = "rerank",
+                   .query_aware = true,
+                   .build = build_qscan});
   const auto baselines = faiss_index_types();
   types.insert(types.end(), baselines.begin(), baselines.end());
   types.push_back({.name = "roar",

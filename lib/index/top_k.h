@@ -8,6 +8,7 @@
 #include <limits>
 #include <vector>
 
+#include "kernels/ops.h"
 #include "lib/index/vector_index.h"
 
 namespace ra::index {
@@ -40,12 +41,11 @@ class TopK {
   }
   // scores[j] belongs to id first_id + j.
   void push_range(const float* scores, std::size_t n, std::uint32_t first_id) {
-    for (std::size_t j = 0; j < n; ++j)
-      if (scores[j] >= floor_) push(scores[j], first_id + static_cast<std::uint32_t>(j));
+    push_entering(scores, n,
+                  [&](std::size_t j) { return first_id + static_cast<std::uint32_t>(j); });
   }
   void push_range(const float* scores, std::size_t n, const std::uint32_t* ids) {
-    for (std::size_t j = 0; j < n; ++j)
-      if (scores[j] >= floor_) push(scores[j], ids[j]);
+    push_entering(scores, n, [&](std::size_t j) { return ids[j]; });
   }
   // Best first; the heap is empty afterwards.
   void finish(std::vector<Hit>& out) {
@@ -55,6 +55,19 @@ class TopK {
   }
 
  private:
+  static constexpr std::size_t kChunk = 256;
+
+  // Once the heap is full few scores can enter: they are picked out before any is pushed.
+  template <class IdOf>
+  void push_entering(const float* scores, std::size_t n, IdOf id_of) {
+    std::uint32_t at[kChunk];
+    for (std::size_t j = 0; j < n; j += kChunk) {
+      const std::size_t entering =
+          kernels::ops().at_least(scores + j, std::min(kChunk, n - j), floor_, kChunk, at);
+      for (std::size_t i = 0; i < entering; ++i) push(scores[j + at[i]], id_of(j + at[i]));
+    }
+  }
+
   std::vector<Hit> heap_;  // the worst kept hit at the front
   std::size_t k_ = 0;
   float floor_ = 0;  // scores below cannot enter

@@ -39,11 +39,13 @@ struct SearchParams {
 
 struct SearchStats {
   std::int64_t distances = 0;  // inner products computed, summed over the query rows; centroids,
-                               // routing and upper layers included
+                               // routing, upper layers and codes included
+  std::int64_t coded = 0;      // those of them on low-precision codes
   std::int64_t bytes = 0;      // vector bytes read; a shared scan reads once for the whole group
   std::int64_t hops = 0;       // nodes expanded or lists probed
   SearchStats& operator+=(const SearchStats& o) {
     distances += o.distances;
+    coded += o.coded;
     bytes += o.bytes;
     hops += o.hops;
     return *this;
@@ -54,6 +56,7 @@ struct SearchStats {
 struct BuildStats {
   double build_ms = 0, knn_ms = 0, project_ms = 0, connect_ms = 0, cpu_s = 0;
   std::int64_t distances = 0;
+  std::int64_t key_bytes = 0;  // of memory_bytes(): the copy of the keys
   double degree_mean = 0;
   std::int64_t degree_max = 0;
   double reachable_frac = 1;  // share of keys a search at full effort can return

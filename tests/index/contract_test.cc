@@ -32,6 +32,9 @@ std::vector<std::string> all_specs() {
   specs.emplace_back(
       "roar:metric=raw,pool=0,entry=centroid,batches=1,repair=0,m=12,beam=40,knn=20");  // as
                                                                                         // published
+  for (const char* coded :
+       {"flat:bits=8", "flat:bits=4", "qscan:rank=8", "qivf:codes=none", "qivf:codes=16"})
+    specs.emplace_back(coded);
   return specs;
 }
 
@@ -63,9 +66,10 @@ void expect_well_formed(const VectorIndex& index, MatView<const float> keys,
     }
   }
   EXPECT_GE(found.stats.distances, static_cast<std::int64_t>(queries.rows));
+  EXPECT_LE(found.stats.coded, found.stats.distances);
   EXPECT_GT(found.stats.bytes, 0);
   EXPECT_GE(found.stats.hops, 0);
-  EXPECT_GE(index.memory_bytes(), keys.rows * keys.cols * sizeof(float));
+  EXPECT_GE(index.memory_bytes(), keys.rows * keys.cols * sizeof(bf16));
   EXPECT_LE(index.memory_bytes(), keys.rows * (keys.cols * 16 + 4096));
   const BuildStats& s = index.build_stats();
   for (const double value :

@@ -44,13 +44,41 @@ TEST_F(QueryMetricTest, DistanceIsRmsScoreDifference) {
   }
 }
 
-TEST_F(QueryMetricTest, PoolsTheSetsOfAGroup) {
-  const std::vector<QuerySet> halves{{set_.train.view().row_range(0, 200)},
-                                     {set_.train.view().row_range(200, 300)}};
-  const QueryMetric one = fit_query_metric(set_.keys.view(), train_);
-  const QueryMetric two = fit_query_metric(set_.keys.view(), halves);
+TEST_F(QueryMetricTest, HeadsOfAGroupCountAlikeWhateverTheirScale) {
+  Matrix<float> loud(500, 12);
+  for (std::size_t i = 0; i < 500 * 12; ++i) loud.data()[i] = 30 * set_.train.data()[i];
+  const auto other = testing::gaussian(500, 12, 5);
+  const std::vector<QuerySet> two{{set_.train.view()}, {other.view()}},
+      scaled{{loud.view()}, {other.view()}};
+  const QueryMetric a = fit_query_metric(set_.keys.view(), two);
+  const QueryMetric b = fit_query_metric(set_.keys.view(), scaled);
+  const float ratio = b.a.row(0)[0] / a.a.row(0)[0];
   for (std::size_t i = 0; i < 12; ++i)
-    for (std::size_t j = 0; j < 12; ++j) EXPECT_NEAR(one.a.row(i)[j], two.a.row(i)[j], 1e-5);
+    for (std::size_t j = 0; j < 12; ++j)
+      EXPECT_NEAR(b.a.row(i)[j], ratio * a.a.row(i)[j], 1e-4 * ratio);
+}
+
+TEST_F(QueryMetricTest, MayUseTheLastQueriesOnly) {
+  const std::vector<QuerySet> last{{set_.train.view().row_range(400, 100)}};
+  const QueryMetric a = fit_query_metric(set_.keys.view(), train_, kEigenvalueFloor, 0.2);
+  const QueryMetric b = fit_query_metric(set_.keys.view(), last);
+  for (std::size_t i = 0; i < 12; ++i)
+    for (std::size_t j = 0; j < 12; ++j) EXPECT_EQ(a.a.row(i)[j], b.a.row(i)[j]);
+}
+
+TEST_F(QueryMetricTest, PrincipalAxesAreOrthonormalAndSorted) {
+  const Matrix<float> axes = principal_axes(set_.keys.view(), 5);
+  ASSERT_EQ(axes.rows(), 5u);
+  double previous = 1e30;
+  for (std::size_t a = 0; a < 5; ++a) {
+    for (std::size_t b = 0; b < 5; ++b)
+      EXPECT_NEAR(dot(axes.row(a), axes.row(b), 12), a == b ? 1 : 0, 1e-5);
+    double square = 0;
+    for (std::size_t i = 0; i < 400; ++i)
+      square += std::pow(dot(axes.row(a), set_.keys.row(i), 12), 2);
+    EXPECT_LE(square, previous);
+    previous = square * (1 + 1e-5);
+  }
 }
 
 TEST_F(QueryMetricTest, FloorsDirectionsThatNoQueryLooksAt) {

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Inner products of query codes with the 8-bit or 4-bit codes of many keys, in integers: exact, and
+// so the same at every level.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/level.h"
+
+namespace ra::kernels {
+
+// Keys lie in blocks of kCodeKeys, coordinates in steps of 64 bytes: step s of a block holds byte
+// 4 key + c for each of its keys. With 8 bits that byte is coordinate 4 s + c plus 128; with 4 bits
+// its low half is coordinate 8 s + c plus 8, its high half coordinate 8 s + 4 + c plus 8.
+inline constexpr std::size_t kCodeKeys = 16;
+inline constexpr std::size_t kCodeStepBytes = 64;
+
+// `rank` is a multiple of 32 / bits.
+constexpr std::size_t code_block_bytes(std::size_t rank, int bits) {
+  return rank * kCodeKeys * static_cast<std::size_t>(bits) / 8;
+}
+
+// out[g * out_stride + 16 j + key] = sum over i of q[g][i] * coordinate i of that key of block
+// (blocks ? blocks[j] : first + j), for g < group, j < n. Sums must stay below 2^24: rank <= 1024.
+struct CodeArgs {
+  const std::int8_t* q = nullptr;  // [group, rank], rows q_stride apart
+  std::size_t q_stride = 0, group = 0, rank = 0;
+  const std::uint8_t* codes = nullptr;
+  int bits = 8;
+  const std::uint32_t* blocks = nullptr;  // [n], or null
+  std::size_t first = 0, n = 0;
+  float* out = nullptr;  // [group, 16 n], rows out_stride apart
+  std::size_t out_stride = 0;
+};
+
+template <Level L>
+void score_codes(const CodeArgs& a) noexcept;
+
+template <>
+void score_codes<Level::kScalar>(const CodeArgs& a) noexcept;
+template <>
+void score_codes<Level::kAvx2>(const CodeArgs& a) noexcept;
+template <>
+void score_codes<Level::kAvx512>(const CodeArgs& a) noexcept;
+
+}  // namespace ra::kernels

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/codes.h"
+
+namespace ra::kernels {
+namespace {
+
+int coordinate(const std::uint8_t* block, std::size_t key, std::size_t i, int bits) {
+  if (bits == 8) return block[i / 4 * kCodeStepBytes + 4 * key + i % 4] - 128;
+  const int byte = block[i / 8 * kCodeStepBytes + 4 * key + i % 4];
+  return (i % 8 < 4 ? byte & 15 : byte >> 4) - 8;
+}
+
+}  // namespace
+
+template <>
+void score_codes<Level::kScalar>(const CodeArgs& a) noexcept {
+  const std::size_t bytes = code_block_bytes(a.rank, a.bits);
+  for (std::size_t j = 0; j < a.n; ++j) {
+    const std::uint8_t* block = a.codes + (a.blocks != nullptr ? a.blocks[j] : a.first + j) * bytes;
+    for (std::size_t g = 0; g < a.group; ++g)
+      for (std::size_t key = 0; key < kCodeKeys; ++key) {
+        int sum = 0;
+        for (std::size_t i = 0; i < a.rank; ++i)
+          sum += a.q[g * a.q_stride + i] * coordinate(block, key, i, a.bits);
+        a.out[g * a.out_stride + j * kCodeKeys + key] = static_cast<float>(sum);
+      }
+  }
+}
+
+}  // namespace ra::kernels

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// A scan of the codes of all keys, read once for the heads of a group, and exact scores for the
+// best of each head.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+
+#include "lib/core/params.h"
+#include "lib/index/key_codes.h"
+#include "lib/index/vector_index.h"
+
+namespace ra::index {
+
+struct CodedScanOptions {
+  int bits = 8;
+  std::size_t rerank = 500;  // keys scored exactly, at least k; SearchParams::effort overrides it
+};
+
+std::unique_ptr<VectorIndex> build_coded_scan(const BuildInput& in, const CodeSpace& space,
+                                              const CodedScanOptions& o);
+
+// The registry's row `qscan`: codes of low rank in the query metric.
+std::span<const ParamInfo> qscan_params();
+std::unique_ptr<VectorIndex> build_qscan(const BuildInput& in, const ParamReader& params);
+
+}  // namespace ra::index

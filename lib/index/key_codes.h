@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keys as a few bytes each: their coordinates in a space of low rank, 8 or 4 bits a coordinate. The
+// codes rank keys for a query; what matters is then scored exactly.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kernels/codes.h"
+#include "kernels/types.h"
+#include "lib/core/matrix.h"
+#include "lib/index/query_metric.h"
+
+namespace ra::index {
+
+// coordinates of a key = key_map (k - mean), of a query = query_map q; their inner product
+// approximates q.(k - mean).
+struct CodeSpace {
+  std::vector<float> mean;           // [dim]
+  Matrix<float> key_map, query_map;  // [rank, dim]
+};
+
+// The keys' own coordinates: no error but that of rounding.
+CodeSpace plain_space(MatView<const float> keys);
+
+// The first `rank` principal axes of the keys in the query metric, where they are x (see
+// query_metric.h). Of all spaces of that rank it has the least mean squared score error over the
+// training queries; the axes of the keys alone (as in Loki, arXiv 2406.02542) do not.
+CodeSpace low_rank_space(const QueryMetric& metric, MatView<const float> x, std::size_t rank);
+
+class KeyCodes {
+ public:
+  KeyCodes() = default;
+  // Row i codes keys row order[i], or row i without an order; rows are padded to whole blocks of
+  // kernels::kCodeKeys. bits: 8 or 4.
+  KeyCodes(const CodeSpace& space, MatView<const float> keys, std::span<const std::uint32_t> order,
+           int bits);
+
+  std::size_t rows() const { return rows_; }
+  std::size_t blocks() const { return (rows_ + kernels::kCodeKeys - 1) / kernels::kCodeKeys; }
+  std::size_t rank() const { return rank_; }
+  std::size_t block_bytes() const { return kernels::code_block_bytes(rank_, bits_); }
+  std::size_t bytes() const;
+
+  // Query codes [queries, rank()] for score(). units [queries]: what a score of 1 stands for.
+  void encode(MatView<const float> queries, std::vector<std::int8_t>& out,
+              std::vector<float>& units) const;
+
+  // Approximate scores, in units, of query codes [group, rank()] with blocks `ids`, or with all
+  // blocks: out[g * out_stride + 16 j + key]. Rows of padding score as an average key does.
+  void score(const std::int8_t* queries, std::size_t group, std::span<const std::uint32_t> ids,
+             float* out, std::size_t out_stride) const;
+  void score_all(const std::int8_t* queries, std::size_t group, float* out,
+                 std::size_t out_stride) const;
+
+ private:
+  kernels::CodeArgs args(const std::int8_t* queries, std::size_t group, float* out,
+                         std::size_t out_stride) const;
+
+  std::size_t rows_ = 0, rank_ = 0;
+  int bits_ = 8;
+  Matrix<float> query_map_;  // [rank, dim], times the step of each coordinate
+  AlignedBuffer<std::uint8_t> codes_;
+};
+
+}  // namespace ra::index

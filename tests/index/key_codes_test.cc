@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/index/key_codes.h"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "lib/index/scores.h"
+#include "tests/index/synthetic.h"
+
+namespace ra::index {
+namespace {
+
+// Correlation over the keys of approximate and exact scores, mean over the queries.
+double correlation(const KeyCodes& codes, const Matrix<float>& keys,
+                   std::span<const std::uint32_t> order, const Matrix<float>& queries) {
+  std::vector<std::int8_t> q;
+  std::vector<float> units;
+  codes.encode(queries.view(), q, units);
+  const std::size_t n = keys.rows(), stride = codes.blocks() * kernels::kCodeKeys;
+  std::vector<float> out(queries.rows() * stride);
+  codes.score_all(q.data(), queries.rows(), out.data(), stride);
+  double total = 0;
+  for (std::size_t r = 0; r < queries.rows(); ++r) {
+    double a = 0, b = 0, aa = 0, bb = 0, ab = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+      const double x = out[r * stride + i];
+      const double y = dot(queries.row(r), keys.row(order.empty() ? i : order[i]), keys.cols());
+      a += x, b += y, aa += x * x, bb += y * y, ab += x * y;
+    }
+    if (r == 0 && codes.rank() >= keys.cols()) {
+      const double scale = (units[r] * ab - units[r] * a * b / static_cast<double>(n)) /
+                           (bb - b * b / static_cast<double>(n));
+      EXPECT_NEAR(scale, 1, 0.4) << "units turn sums into scores";
+    }
+    const double m = static_cast<double>(n);
+    total += (ab - a * b / m) / std::sqrt((aa - a * a / m) * (bb - b * b / m));
+  }
+  return total / static_cast<double>(queries.rows());
+}
+
+TEST(KeyCodesTest, ApproximatesScoresAtEachWidth) {
+  const auto set = testing::ood_set(333, 20, 200, 1);
+  const CodeSpace space = plain_space(set.keys.view());
+  EXPECT_GT(correlation(KeyCodes(space, set.keys.view(), {}, 8), set.keys, {}, set.test), 0.9995);
+  EXPECT_GT(correlation(KeyCodes(space, set.keys.view(), {}, 4), set.keys, {}, set.test), 0.97);
+}
+
+TEST(KeyCodesTest, LowRankFollowsTheQueries) {
+  // Queries look at a quarter of the dimensions, where the keys vary less than elsewhere.
+  auto set = testing::ood_set(500, 32, 300, 2);
+  for (std::size_t i = 0; i < 500; ++i)
+    for (std::size_t j = 8; j < 32; ++j) set.keys.row(i)[j] *= 3;
+  const std::vector<QuerySet> train{{set.train.view()}};
+  const auto space = [&](std::span<const QuerySet> queries) {
+    const QueryMetric metric = fit_query_metric(set.keys.view(), queries);
+    return low_rank_space(metric, transform_keys(metric, set.keys.view()).view(), 8);
+  };
+  const CodeSpace aware = space(train), blind = space({});
+  const KeyCodes a(aware, set.keys.view(), {}, 8), b(blind, set.keys.view(), {}, 8);
+  EXPECT_EQ(a.rank(), 8u);
+  EXPECT_GT(correlation(a, set.keys, {}, set.test), 0.98);
+  EXPECT_LT(correlation(b, set.keys, {}, set.test), 0.8);
+}
+
+TEST(KeyCodesTest, RowsFollowTheOrderAndBlocksMayBePicked) {
+  const auto set = testing::ood_set(70, 8, 50, 3);
+  std::vector<std::uint32_t> order(70);
+  std::iota(order.rbegin(), order.rend(), 0u);
+  const KeyCodes codes(plain_space(set.keys.view()), set.keys.view(), order, 8);
+  EXPECT_GT(correlation(codes, set.keys, order, set.test), 0.9995);
+  std::vector<std::int8_t> q;
+  std::vector<float> units;
+  codes.encode(set.test.view().row_range(0, 1), q, units);
+  std::vector<float> all(80), picked(32);
+  codes.score_all(q.data(), 1, all.data(), 80);
+  const std::uint32_t blocks[] = {3, 1};
+  codes.score(q.data(), 1, blocks, picked.data(), 32);
+  for (std::size_t i = 0; i < 16; ++i) {
+    EXPECT_EQ(picked[i], all[48 + i]);
+    EXPECT_EQ(picked[16 + i], all[16 + i]);
+  }
+}
+
+TEST(KeyCodesTest, ConstantKeysAndZeroQueriesScoreZero) {
+  Matrix<float> keys(20, 8), query(1, 8);
+  std::fill_n(keys.data(), 160, 0.5f);
+  for (const int bits : {8, 4}) {
+    const KeyCodes codes(plain_space(keys.view()), keys.view(), {}, bits);
+    std::vector<std::int8_t> q;
+    std::vector<float> units;
+    codes.encode(query.view(), q, units);
+    std::vector<float> out(32, 1.0f);
+    codes.score_all(q.data(), 1, out.data(), 32);
+    for (const float v : out) EXPECT_EQ(v, 0);
+  }
+}
+
+}  // namespace
+}  // namespace ra::index
