@@ -27,7 +27,7 @@ if command -v ccache >/dev/null; then
   export CMAKE_CXX_COMPILER_LAUNCHER=ccache
 fi
 step "build: release"
-cmake --preset release -DRA_WERROR=ON >"$results/configure-release.log" ||
+cmake --preset release -DRA_WERROR=ON -DPython3_EXECUTABLE="$ra_python" >"$results/configure-release.log" ||
   { cat "$results/configure-release.log"; exit 1; }
 cmake --build --preset release -- -j"$jobs" | tail -n 1
 
@@ -54,7 +54,7 @@ RA_BUILD="$PWD/build/release" run "$ra_python" -m pytest -q -rs -p no:cacheprovi
 
 if ((!quick)); then
   step "build: debug with address and undefined sanitizers"
-  cmake --preset dev >"$results/configure-dev.log" || { cat "$results/configure-dev.log"; exit 1; }
+  cmake --preset dev -DPython3_EXECUTABLE="$ra_python" >"$results/configure-dev.log" || { cat "$results/configure-dev.log"; exit 1; }
   cmake --build --preset dev -- -j"$jobs" | tail -n 1
   step "unit tests: sanitizers"
   ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1 \
