@@ -17,7 +17,8 @@ PROGRAM, DUMP = Program("bench"), Program("dump")
 pytestmark = PROGRAM.needed
 run, fails = PROGRAM.run, PROGRAM.fails
 
-CONTEXT = 2048  # of the model; its tokens are mostly bytes, so questions are long
+LIMIT = 2048  # of the model; its tokens are mostly bytes, so questions are long
+CONTEXT = 2000
 STATIC = ["--sink", 8, "--window", 32]
 F32 = ["--compute", "f32", "--kv-dtype", "f32"]
 DEPTHS = [0.2, 0.5, 0.9]
@@ -42,7 +43,7 @@ def rest(records, *but):
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "tiny.gguf"
-    subprocess.run([sys.executable, ROOT / "datasets/make_tiny_gguf.py", "--context", str(CONTEXT), "-o", path], check=True)
+    subprocess.run([sys.executable, ROOT / "datasets/make_tiny_gguf.py", "--context", str(LIMIT), "-o", path], check=True)
     return path
 
 
@@ -192,7 +193,7 @@ def test_refusals(tmp_path, model, words):
     fails(2, *common, "-c", 100, "--needle", 0, "--n-score", 100, say="leaves no prompt")
     fails(2, *common, "-c", 700, "--n-score", 0, "--needle", 20, say="tokens to hide")
     fails(2, *common, "-c", 500, "--n-score", 20, "--needle", 0, "--mode", "knn", "-k", 5000, say="5000 keys")
-    fails(65, *common, "-c", CONTEXT + 1, "--n-score", 20, say="context too long")
+    fails(65, *common, "-c", LIMIT + 1, "--n-score", 20, say="context too long")
     short = tmp_path / "short.txt"
     short.write_text("the keys")
     fails(65, "quality", "-m", model, "-f", short, "-c", 200, "--n-score", 20, say="text too short")
