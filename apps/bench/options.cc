@@ -7,6 +7,7 @@
 #include <charconv>
 #include <set>
 
+#include "lib/bench/needles.h"
 #include "lib/core/error.h"
 #include "lib/core/params.h"
 #include "lib/model/arch/registry.h"
@@ -25,6 +26,13 @@ std::string mode_help() {
   for (const auto& mode : attention::modes())
     help += fmt::format("\n  {:<10} {}{}", mode.name, mode.help,
                         mode.index.empty() ? "" : fmt::format(" ({})", mode.index));
+  return help;
+}
+
+std::string task_help() {
+  std::string help = "What is hidden and asked (repeat or comma list):";
+  for (const auto& task : bench::needle_tasks())
+    help += fmt::format("\n  {:<10} {}", task.name, task.help);
   return help;
 }
 
@@ -75,24 +83,18 @@ void bind(CLI::App& app, SparseModeOptions& o) {
   app.add_option("--pair", o.pair, "Number of the pair this run belongs to (for compare)");
 }
 
-void bind(CLI::App& app, DecodeOptions& o) {
+void bind(CLI::App& app, ModelOptions& o, const std::string& contexts_help) {
   app.add_option("-m,--model", o.model, "GGUF model: " + model::architecture_names())->required();
   auto* text =
-      app.add_option("-f,--file", o.text, "UTF-8 text: context and the tokens decoded after it");
+      app.add_option("-f,--file", o.text, "UTF-8 text: context and the tokens that follow it");
   app.add_option("--tokens-file", o.tokens_file, "One token id per line instead of -f")
       ->excludes(text);
-  app.add_option(
-         "-c,--contexts", o.contexts,
-         "Lengths in tokens, prompt and decoded: 4096,8192 or first-last+step or first-last*mult")
+  app.add_option("-c,--contexts", o.contexts,
+                 "Lengths in tokens, " + contexts_help +
+                     ": 4096,8192 or first-last+step or first-last*mult")
       ->required();
   app.add_option("--utf8", o.utf8, "Invalid UTF-8: strict refuses, replace puts U+FFFD")
       ->check(CLI::IsMember({"strict", "replace"}))
-      ->capture_default_str();
-  app.add_option("-n,--n-decode", o.n_decode, "Tokens decoded per repetition")
-      ->check(CLI::Range(1, 1 << 20))
-      ->capture_default_str();
-  app.add_option("-r,--repetitions", o.repetitions, "Repetitions, modes interleaved")
-      ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   app.add_option("--kv-dtype", o.kv_dtype, "KV cache: bf16, f32 or int8")
       ->check(CLI::IsMember({"bf16", "f32", "int8"}))
@@ -115,6 +117,39 @@ void bind(CLI::App& app, DecodeOptions& o) {
                   ->excludes(in);
   app.add_flag("--force", o.force, "Replace an existing --kv-out")->needs(out);
   cli::bind(app, o.rope, "");
+}
+
+void bind(CLI::App& app, DecodeOptions& o) {
+  bind(app, o.model, "prompt and decoded");
+  app.add_option("-n,--n-decode", o.n_decode, "Tokens decoded per repetition")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  app.add_option("-r,--repetitions", o.repetitions, "Repetitions, modes interleaved")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  bind(app, o.sparse);
+}
+
+void bind(CLI::App& app, QualityOptions& o) {
+  bind(app, o.model, "prompt and what follows it");
+  app.add_option("--n-score", o.n_score,
+                 "Tokens after the prompt whose losses are compared with those of full attention; "
+                 "0 = none")
+      ->check(CLI::Range(0, 1 << 20))
+      ->capture_default_str();
+  app.add_option("--needle", o.needles,
+                 "Questions of each task about facts hidden in the prompt; 0 = hide nothing")
+      ->check(CLI::Range(0, bench::kMostNeedles))
+      ->capture_default_str();
+  app.add_option("--depths", o.depths, "Where facts are hidden: 0 = beginning of the text, 1 = end")
+      ->delimiter(',')
+      ->capture_default_str();
+  app.add_option("--task", o.tasks, task_help())->delimiter(',')->capture_default_str();
+  app.add_option("--chat", o.chat,
+                 "Ask as a conversation in ChatML (on), as a text to be completed (off), or as the "
+                 "vocabulary allows (auto)")
+      ->check(CLI::IsMember({"auto", "on", "off"}))
+      ->capture_default_str();
   bind(app, o.sparse);
 }
 

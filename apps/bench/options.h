@@ -15,7 +15,7 @@
 
 namespace ra::bench_app {
 
-// What decode and attention share.
+// What decode, quality and attention share.
 struct SparseModeOptions {
   std::vector<std::string> modes{"full", "streaming", "knn", "ivf", "hnsw", "retrieval"};
   std::string index;  // replaces the default index of the modes of its type, and of retrieval
@@ -26,17 +26,35 @@ struct SparseModeOptions {
 };
 void bind(CLI::App& app, SparseModeOptions& o);
 
-struct DecodeOptions {
-  SparseModeOptions sparse;
+// What decode and quality share: a model, a text, and how it runs.
+struct ModelOptions {
   std::string model, text, tokens_file, contexts;
-  int n_decode = 32, repetitions = 3;
   std::string kv_dtype = "bf16", compute = "auto", load_mode = "mmap", check_tensors = "on",
               utf8 = "strict";
   std::string kv_in, kv_out;
   bool trust_kv = false, force = false;
   cli::RopeOptions rope;
 };
+// `contexts_help` says what the lengths of -c count.
+void bind(CLI::App& app, ModelOptions& o, const std::string& contexts_help);
+
+struct DecodeOptions {
+  SparseModeOptions sparse;
+  ModelOptions model;
+  int n_decode = 32, repetitions = 3;
+};
 void bind(CLI::App& app, DecodeOptions& o);
+
+struct QualityOptions {
+  SparseModeOptions sparse;
+  ModelOptions model;
+  int n_score = 1024;
+  int needles = 5;
+  std::vector<double> depths{0.1, 0.3, 0.5, 0.7, 0.9};
+  std::vector<std::string> tasks{"single"};
+  std::string chat = "auto";
+};
+void bind(CLI::App& app, QualityOptions& o);
 
 struct AttentionOptions {
   SparseModeOptions sparse;
@@ -71,6 +89,7 @@ void check_k(const SparseModeOptions& o, const std::vector<ModeRun>& runs, std::
 std::vector<std::int64_t> parse_contexts(const std::string& text);
 
 int run_decode(const DecodeOptions& o, const cli::CommonOptions& common);
+int run_quality(const QualityOptions& o, const cli::CommonOptions& common);
 int run_attention(const AttentionOptions& o, const cli::CommonOptions& common);
 int run_compare(const CompareOptions& o, const cli::CommonOptions& common);
 

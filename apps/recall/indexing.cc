@@ -2,7 +2,6 @@
 #include "apps/recall/indexing.h"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <cmath>
@@ -23,12 +22,6 @@ std::vector<int> default_sweep(const IndexSpec& spec, int k, std::size_t n) {
   std::vector<int> out;
   for (int effort = first; effort <= last && effort <= limit; effort *= 2) out.push_back(effort);
   return out;
-}
-
-std::int64_t peak_rss_bytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
 }
 
 bench::Result build_record(const IndexSpec& spec, const index::VectorIndex& built,

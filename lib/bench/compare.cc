@@ -31,6 +31,7 @@ constexpr ValueRule kRules[] = {
     {"kld_", false, 5e-2, 1e-7},
     {"same_top1_frac", true, 0, 1e-9},
     {"nll", false, 0, 1e-3},
+    {"needle_", true, 0, 1e-9},
     {"index_bytes", false, 1e-3, 0},
     {"reachable_frac", true, 0, 1e-3},
     {"recovery_", true, 0, 1e-3},

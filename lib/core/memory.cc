@@ -2,6 +2,7 @@
 #include "lib/core/memory.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <charconv>
@@ -68,6 +69,12 @@ std::uint64_t available_memory(const MemorySources& sources) {
 std::uint64_t memory_limit(const std::string& option, const MemorySources& sources) {
   if (!option.empty()) return parse_bytes(option, "--memory-limit");
   return available_memory(sources) / 10 * 9;
+}
+
+std::int64_t peak_rss_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return std::int64_t{usage.ru_maxrss} * 1024;
 }
 
 std::uint64_t total_bytes(std::span<const MemoryNeed> needs) {

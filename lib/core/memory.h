@@ -21,6 +21,8 @@ std::uint64_t available_memory(const MemorySources& sources = {});
 // --memory-limit as given ("4GiB"), or 90 % of available_memory() if empty. Throws Error{kUsage}.
 std::uint64_t memory_limit(const std::string& option, const MemorySources& sources = {});
 
+std::int64_t peak_rss_bytes();  // the most this process has had resident so far
+
 struct MemoryNeed {
   std::string what;  // "weights", "KV cache", ...
   std::uint64_t bytes = 0;

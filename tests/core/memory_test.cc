@@ -74,5 +74,13 @@ TEST(MemoryPlanTest, SumSaturates) {
   EXPECT_EQ(total_bytes(needs), UINT64_MAX);
 }
 
+TEST(PeakRss, CountsWhatWasTouched) {
+  const std::int64_t before = peak_rss_bytes();
+  std::vector<char> block(std::size_t{64} << 20, 1);
+  EXPECT_EQ(block.back(), 1);
+  EXPECT_GE(peak_rss_bytes(), before);
+  EXPECT_GE(peak_rss_bytes(), std::int64_t{64} << 20);
+}
+
 }  // namespace
 }  // namespace ra

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numeric>
+#include <span>
 #include <vector>
 
 #include "lib/core/parallel.h"
@@ -57,6 +59,34 @@ TEST(Bootstrap, CoversTheTrueMeanAboutAsOftenAsPromised) {
   }
   EXPECT_GE(covered, 178);  // 190 expected, standard deviation 3
   EXPECT_LE(covered, 199);
+}
+
+TEST(Bootstrap, BlocksKeepTheSpreadOfADependentSeries) {
+  // First-order autoregression: the mean's standard error is that of independent values times
+  // sqrt((1 + r) / (1 - r)) = 3 for r = 0.8.
+  const auto noise = normals(4000, 11);
+  std::vector<double> x(noise.size());
+  for (std::size_t i = 1; i < x.size(); ++i) x[i] = 0.8 * x[i - 1] + noise[i];
+  const auto width = [&](std::size_t block) {
+    const auto [low, high] = block_bootstrap_ci(x, block, [](auto v) { return mean(v); });
+    return high - low;
+  };
+  EXPECT_NEAR(width(100) / width(1), 3, 0.6);
+  const auto alone = bootstrap_ci(x, [](auto v) { return mean(v); });
+  EXPECT_EQ(width(1), alone.second - alone.first);
+}
+
+TEST(Bootstrap, ABlockIsARunOfTheSeries) {
+  std::vector<double> x(10);
+  std::iota(x.begin(), x.end(), 0.0);
+  const auto jumps = [](std::span<const double> v) {
+    double n = 0;
+    for (std::size_t i = 1; i < v.size(); ++i) n += v[i] != v[i - 1] + 1;
+    return n;
+  };
+  EXPECT_LE(block_bootstrap_ci(x, 4, jumps, {.confidence = 0.999}).second, 2);  // 4 + 4 + 2
+  EXPECT_EQ(block_bootstrap_ci(x, 10, jumps).second, 0);
+  EXPECT_DEATH(block_bootstrap_ci(x, 11, jumps), "block");
 }
 
 }  // namespace

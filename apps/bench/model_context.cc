@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/bench/model_context.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "lib/core/error.h"
+#include "lib/model/sampler.h"
+
+namespace ra::bench_app {
+namespace {
+
+bool needs_queries(const std::vector<ModeRun>& runs) {
+  return std::any_of(runs.begin(), runs.end(), [](const ModeRun& r) {
+    return r.sparse.index && r.sparse.index->needs_queries;
+  });
+}
+
+}  // namespace
+
+model::KvCache::Shape cache_shape(const ModelOptions& o, const ModelInput& in,
+                                  std::int64_t capacity) {
+  const model::Config& c = in.model.config;
+  return {c.n_layers, c.n_kv_heads, c.head_dim, c.value_dim, capacity, kv_type(o)};
+}
+
+std::unique_ptr<model::KvSnapshot> open_snapshot(const ModelOptions& o, const ModelInput& in,
+                                                 std::span<const std::int32_t> ids,
+                                                 std::int64_t prompt) {
+  if (o.kv_in.empty()) return nullptr;
+  auto snapshot = std::make_unique<model::KvSnapshot>(o.kv_in, o.trust_kv);
+  snapshot->check_source({in.file->sha256(), in.model.config, ids}, kv_type(o));
+  if (prompt > snapshot->n_tokens())
+    fail_bad_data(
+        {.what = "snapshot too short",
+         .file = o.kv_in,
+         .where = "-c",
+         .why = fmt::format("{} tokens, the longest prompt has {}", snapshot->n_tokens(), prompt)});
+  return snapshot;
+}
+
+std::unique_ptr<OutputLock> claim_snapshot(const ModelOptions& o, const SparseModeOptions& sparse,
+                                           const ModelInput& in, std::int64_t prompt) {
+  if (o.kv_out.empty()) return nullptr;
+  return claim_output(
+      o.kv_out, o.force,
+      model::kv_snapshot_bytes(cache_shape(o, in, prompt), prompt, in.model.config.n_heads,
+                               std::min(prompt, sparse.train)));
+}
+
+ModelContext::ModelContext(const ModelOptions& o, const SparseModeOptions& sparse,
+                           const ModelInput& in, std::span<const std::int32_t> prompt,
+                           std::int64_t capacity)
+    : o_(o),
+      sparse_(sparse),
+      in_(in),
+      prompt_(prompt),
+      cache_(cache_shape(o, in, capacity)),
+      backend_(o.compute == "f32" ? model::Compute::kF32 : model::Compute::kAuto),
+      decoder_(in.model, backend_, cache_, exact_) {}
+
+void ModelContext::prefill(const std::vector<ModeRun>& runs, const std::string& kv_out) {
+  if (needs_queries(runs) || !kv_out.empty())
+    queries_ =
+        std::make_unique<attention::TrainQueries>(in_.model.config, prompt_size(), sparse_.train);
+  decoder_.set_sink(queries_.get());
+  prefill_ = timed_prefill(decoder_, prompt_);
+  decoder_.set_sink(nullptr);
+  if (!kv_out.empty())
+    model::write_kv_snapshot(kv_out, o_.force, {in_.file->sha256(), in_.model.config, prompt_},
+                             cache_, model::sample(prefill_->logits, {}, 0), &queries_->sample());
+}
+
+void ModelContext::restore(const std::vector<ModeRun>& runs, const model::KvSnapshot& snapshot) {
+  snapshot.restore(cache_, prompt_size());
+  if (!needs_queries(runs)) return;
+  auto sample = snapshot.queries(prompt_size(), sparse_.train);
+  if (!sample)
+    fail_bad_data({.what = "bad KV snapshot",
+                   .file = o_.kv_in,
+                   .where = "q_train",
+                   .why = "holds no queries for the indexes that need them",
+                   .hint = "run without --kv-in"});
+  queries_ = std::make_unique<attention::TrainQueries>(std::move(*sample));
+}
+
+std::int64_t ModelContext::train() const {
+  const auto& pos = queries_->sample().pos;
+  return pos == attention::train_positions(prompt_size(), sparse_.train) ? sparse_.train
+                                                                         : std::ssize(pos);
+}
+
+}  // namespace ra::bench_app

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// One context of a model: its cache, filled by a prefill or from a snapshot, and the decoder that
+// goes on from it as often as one likes.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "apps/bench/model_input.h"
+#include "apps/bench/prefill_run.h"
+#include "lib/attention/train_queries.h"
+#include "lib/core/output_file.h"
+#include "lib/model/cpu_backend.h"
+#include "lib/model/exact_attention.h"
+#include "lib/model/kv_snapshot.h"
+
+namespace ra::bench_app {
+
+model::KvCache::Shape cache_shape(const ModelOptions& o, const ModelInput& in,
+                                  std::int64_t capacity);
+
+// Opens --kv-in and checks that it holds the whole of `prompt`, the longest of the run. Null
+// without --kv-in.
+std::unique_ptr<model::KvSnapshot> open_snapshot(const ModelOptions& o, const ModelInput& in,
+                                                 std::span<const std::int32_t> ids,
+                                                 std::int64_t prompt);
+// Before hours of prefill: can --kv-out of `prompt` tokens be written? Null without it.
+std::unique_ptr<OutputLock> claim_snapshot(const ModelOptions& o, const SparseModeOptions& sparse,
+                                           const ModelInput& in, std::int64_t prompt);
+
+class ModelContext {
+ public:
+  // Everything given must outlive it.
+  ModelContext(const ModelOptions& o, const SparseModeOptions& sparse, const ModelInput& in,
+               std::span<const std::int32_t> prompt, std::int64_t capacity);
+
+  // Keeps a sample of the queries if `runs` have an index that learns from them; writes a snapshot
+  // if `kv_out` is not empty.
+  void prefill(const std::vector<ModeRun>& runs, const std::string& kv_out);
+  // Instead of a prefill.
+  void restore(const std::vector<ModeRun>& runs, const model::KvSnapshot& snapshot);
+  // Back to the end of the prompt.
+  void rewind() { cache_.truncate(prompt_size()); }
+
+  const ModelInput& input() const { return in_; }
+  std::int64_t prompt_size() const { return std::ssize(prompt_); }
+  model::KvCache& cache() { return cache_; }
+  const model::KvCache& cache() const { return cache_; }
+  model::Decoder& decoder() { return decoder_; }
+  model::ExactAttention& exact() { return exact_; }
+  const attention::TrainQueries* queries() const { return queries_.get(); }  // may be null
+  // Nothing if a snapshot took its place.
+  const std::optional<PrefillRun>& prefill_run() const { return prefill_; }
+  // The record's `train`: --train, or how many there are if a snapshot of another prompt gave
+  // others than a prefill would have.
+  std::int64_t train() const;
+
+ private:
+  const ModelOptions& o_;
+  const SparseModeOptions& sparse_;
+  const ModelInput& in_;
+  std::span<const std::int32_t> prompt_;
+  model::KvCache cache_;
+  model::CpuBackend backend_;
+  model::ExactAttention exact_;
+  model::Decoder decoder_;
+  std::unique_ptr<attention::TrainQueries> queries_;
+  std::optional<PrefillRun> prefill_;
+};
+
+}  // namespace ra::bench_app

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/bench/quality_table.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "lib/bench/table.h"
+
+namespace ra::bench_app {
+namespace {
+
+// "-" where nothing was measured.
+std::string fixed(const Json& v, int digits, double factor = 1) {
+  return v.is_null() ? "-" : fmt::format("{:.{}f}", factor * v.get<double>(), digits);
+}
+
+std::string joined(const Json& depths) {
+  std::string text;
+  for (const Json& depth : depths)
+    text += fmt::format("{}{:g}", text.empty() ? "" : "/", depth.get<double>());
+  return text;
+}
+
+// Values found of those asked for, depth by depth.
+std::string found_by_depth(const Json& record) {
+  if (record["config"]["needle_depths"].is_null()) return "-";
+  std::string text;
+  for (const Json& depth : record["samples"]["needle_found"]) {
+    double found = 0;
+    for (const Json& v : depth) found += v.get<double>();
+    text += depth.empty() ? " -" : fmt::format(" {:g}/{}", found, depth.size());
+  }
+  return text.substr(1);
+}
+
+}  // namespace
+
+void print_quality_table(const std::vector<Json>& records, const std::string& format) {
+  if (format == "none" || records.empty()) return;
+  const Json& config = records.front()["config"];
+  bench::Table table({"context", "<mode", "NLL", "delta", "KL", "top-1 %", "found by depth",
+                      "ms/token", "scanned %"});
+  for (const Json& r : records) {
+    const Json& m = r["metrics"];
+    table.add({r["config"]["context"].dump(), r["config"]["mode"].get<std::string>(),
+               fixed(m["nll"], 4), fixed(m["nll_delta"], 4),
+               m["kld_mean"].is_null() ? "-" : fmt::format("{:.2g}", m["kld_mean"].get<double>()),
+               fixed(m["same_top1_frac"], 1, 100), found_by_depth(r), fixed(m["decode_ms"], 2),
+               fixed(m["scanned_frac"], 2, 100)});
+  }
+  fmt::print("{}\n{} tokens scored, in nats; delta, KL and top-1 against full attention",
+             table.render(format), config["n_scored"].dump());
+  if (!config["needle_depths"].is_null())
+    fmt::print("; found: values of those hidden at depth {}", joined(config["needle_depths"]));
+  fmt::print("\n");
+}
+
+}  // namespace ra::bench_app
