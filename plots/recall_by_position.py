@@ -64,7 +64,7 @@ def main():
         axes.axhline(options.target, color="#999999", linewidth=0.8, linestyle=(0, (1, 2)))
     low = min(np.nanmin(line.get_ydata()) for axes in (keys, queries) for line in axes.get_lines())
     keys.set_ylim(max(0, low - 0.05), 1.005)
-    keys.legend(fontsize=7.5, loc="lower left")
+    queries.legend(*keys.get_legend_handles_labels(), fontsize=7.5, loc="lower left")
     first, heads = records[0]["config"], len({curves.head_of(r) for r in records})
     figure.suptitle(f"Top {first['k']} of {first['n_keys']:,} keys, {heads} heads: where recall is lost", fontsize=11.5)
     style.footer(figure, records)
