@@ -108,7 +108,7 @@ def test_resume_computes_only_what_is_missing(dump, tmp_path):
     resumed()
     fails(2, *curve, "--resume", "-o", "-", say="-o")
     out.write_text("{\n" + lines[0])
-    fails(73, *curve, "-o", out, "--resume", say="result records")
+    fails(65, *curve, "-o", out, "--resume", say="line 1: not JSON")
 
 
 # ---- tables -----------------------------------------------------------------------------------------
