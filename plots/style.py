@@ -41,6 +41,11 @@ def read(paths, kind):
     return records
 
 
+def short(text, most=44):
+    """An index text that fits a title."""
+    return text if len(text) <= most else text[:most - 1] + "…"
+
+
 def footer(figure, records):
     """Conditions under the picture, from the records themselves."""
     origin = records[0]["provenance"]

@@ -27,6 +27,8 @@ void refuse_dump_options(const Options& o) {
                "an ann-benchmarks style file is one set of vectors");
   if (o.direction != "q_to_k")
     fail_usage("--direction", "only q_to_k for an ann-benchmarks style file");
+  if (!o.load.empty() || o.resume)
+    fail_usage("--load, --resume", "only for a dump, not for an ann-benchmarks style file");
 }
 
 void check_shapes(const store::AnnFile& file, const Options& o) {
@@ -79,7 +81,7 @@ int run_ann_curve(const Options& o) {
   check_shapes(file, o);
   check_k(o.k, file.train.rows(), "-k");
   const auto specs = parse_indexes(o, file.train.rows());
-  bench::ResultWriter writer(o.out, {.tool = "ra-recall"});
+  bench::ResultWriter writer(o.out, {.tool = "ra-recall", .samples = !o.no_samples});
 
   Json extra = Json::object();
   if (file.n_neighbors > 0) {
@@ -97,22 +99,27 @@ int run_ann_curve(const Options& o) {
   base["deterministic"] = true;
 
   GroupVectors v;
+  v.group.heads = {0};
   v.keys = std::move(file.train);
   v.heads.push_back({.head = 0, .chosen = true, .train = std::move(file.learn), .tests = {}});
   stats::HeadData data;
   data.queries = file.test.view();
   data.keys = v.keys.view();
   const stats::ExactReference exact = stats::exact_reference(data, static_cast<std::size_t>(o.k));
+  const Judged judged{.head = data, .exact = exact, .self = {}, .exact_loss = {}};
+  const std::size_t n_train = v.heads[0].train.rows();
   Progress progress("curve", specs.size(), "indexes");
   std::size_t done = 0;
   for (const index::IndexSpec& spec : specs) {
-    for_each_index(spec, v, base, o, writer, [&](const Built& built) {
+    for (const IndexUnit& unit : index_units(spec, v.group, v.keys.rows(), n_train, 1, base)) {
+      const auto built = index::build_index(spec, build_input(unit, v, o.common.seed));
+      writer.write(build_record(unit, *built));
       Json previous;  // metrics of the last point
       for (const int effort : spec.efforts) {
         stop_if_interrupted();
-        bench::Result r = evaluate(
-            *built.index, {.k = o.k, .effort = effort},
-            {.head = data, .exact = exact, .self = {}, .attention = false, .seed = o.common.seed});
+        bench::Result r = std::move(evaluate(*built, {.k = o.k, .effort = effort}, {&judged, 1},
+                                             {.timed = !o.untimed, .seed = o.common.seed})
+                                        .front());
         if (sweep_saturated(spec, previous.is_null() ? nullptr : &previous, r.metrics)) break;
         previous = r.metrics;
         r.config = base;
@@ -122,13 +129,13 @@ int run_ann_curve(const Options& o) {
         r.config["k"] = o.k;
         r.config["n_keys"] = v.keys.rows();
         r.config["n_queries"] = data.queries.rows;
-        r.config["n_train"] = v.heads[0].train.rows();
+        r.config["n_train"] = n_train;
         r.config["query_set"] = "test";
         r.config["direction"] = "q_to_k";
-        r.extra = extra;
+        r.extra.update(extra);
         writer.write(r);
       }
-    });
+    }
     progress.update(++done);
   }
   if (o.out != "-") fmt::print("{}", curve_table(writer.records(), o));

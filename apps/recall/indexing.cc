@@ -8,6 +8,7 @@
 
 #include "lib/bench/table.h"
 #include "lib/core/error.h"
+#include "lib/core/memory.h"
 
 namespace ra::recall {
 namespace {
@@ -24,30 +25,6 @@ std::vector<int> default_sweep(const IndexSpec& spec, int k, std::size_t n) {
   return out;
 }
 
-bench::Result build_record(const IndexSpec& spec, const index::VectorIndex& built,
-                           std::size_t n_keys, std::size_t n_train, Json config) {
-  const index::BuildStats& b = built.build_stats();
-  bench::Result r;
-  r.kind = "build";
-  r.config = std::move(config);
-  r.config["index"] = spec.build_text();
-  r.config["n_keys"] = n_keys;
-  r.config["n_train"] = n_train;
-  r.metrics["build_ms"] = b.build_ms;
-  r.metrics["knn_ms"] = b.knn_ms;
-  r.metrics["project_ms"] = b.project_ms;
-  r.metrics["connect_ms"] = b.connect_ms;
-  r.metrics["cpu_s"] = b.cpu_s;
-  r.metrics["index_bytes"] = built.memory_bytes();
-  r.metrics["key_copy_bytes"] = b.key_bytes;
-  r.metrics["peak_rss_bytes"] = peak_rss_bytes();
-  r.metrics["degree_mean"] = b.degree_mean;
-  r.metrics["degree_max"] = b.degree_max;
-  r.metrics["reachable_frac"] = b.reachable_frac;
-  r.metrics["work_distances"] = b.distances;
-  return r;
-}
-
 }  // namespace
 
 std::vector<IndexSpec> parse_indexes(const Options& o, std::size_t n_keys) {
@@ -55,9 +32,7 @@ std::vector<IndexSpec> parse_indexes(const Options& o, std::size_t n_keys) {
   for (const std::string& text : o.index)
     for (const Spec& spec : parse_specs(text)) {
       IndexSpec checked = index::check_index_spec(spec);
-      const std::string effort_key(checked.type->effort_key);
-      if (!effort_key.empty() && !spec.params.contains(effort_key))
-        checked.efforts = default_sweep(checked, o.k, n_keys);
+      if (sweeps_by_default(checked)) checked.efforts = default_sweep(checked, o.k, n_keys);
       specs.push_back(std::move(checked));
     }
   return specs;
@@ -73,42 +48,65 @@ Wanted wanted_by(const std::vector<IndexSpec>& specs, bool values) {
   return w;
 }
 
-void for_each_index(const IndexSpec& spec, const GroupVectors& v, const Json& config,
-                    const Options& o, bench::ResultWriter& writer,
-                    const std::function<void(const Built&)>& use) {
-  const auto build = [&](std::vector<const HeadVectors*> serves,
-                         const std::vector<const HeadVectors*>& learns, const Json& head) {
-    stop_if_interrupted();
-    index::BuildInput in{.keys = v.keys.view(), .train = {}, .seed = o.common.seed};
-    std::size_t n_train = 0;
-    for (const HeadVectors* h : learns) {
-      if (h->train.rows() == 0 || !spec.needs_queries) continue;
-      in.train.push_back({h->train.view()});
-      n_train += h->train.rows();
-    }
-    Built b{.index = index::build_index(spec, in), .heads = std::move(serves)};
-    Json c = config;
-    c["layer"] = v.group.layer;
-    c["head"] = head;
-    c["kv_head"] = v.group.kv_head;
-    writer.write(build_record(spec, *b.index, v.keys.rows(), n_train, std::move(c)));
-    use(b);
+std::vector<IndexUnit> index_units(const IndexSpec& spec, const Group& group, std::size_t n_keys,
+                                   std::size_t train_rows, std::size_t group_heads,
+                                   const Json& base) {
+  std::vector<IndexUnit> units;
+  const auto add = [&](std::optional<int> head, std::size_t learns) {
+    Json c = base;
+    c["layer"] = group.layer;
+    c["head"] = nullptr;
+    if (head) c["head"] = *head;
+    c["kv_head"] = group.kv_head;
+    c["index"] = spec.build_text();
+    c["n_keys"] = n_keys;
+    c["n_train"] = spec.needs_queries ? learns * train_rows : 0;
+    units.push_back({.spec = &spec, .head = head, .config = std::move(c)});
   };
-  std::vector<const HeadVectors*> all, chosen;
-  for (const HeadVectors& h : v.heads) {
-    all.push_back(&h);
-    if (h.chosen) chosen.push_back(&h);
-  }
   if (spec.share_group) {
-    build(chosen, all, nullptr);
+    add(std::nullopt, group_heads);
   } else {
-    for (const HeadVectors* h : chosen) build({h}, {h}, h->head);
+    for (const int head : group.heads) add(head, 1);
   }
+  return units;
+}
+
+index::BuildInput build_input(const IndexUnit& unit, const GroupVectors& v, std::uint64_t seed) {
+  index::BuildInput in{.keys = v.keys.view(), .train = {}, .seed = seed};
+  if (!unit.spec->needs_queries) return in;
+  for (const HeadVectors& h : v.heads)
+    if (h.train.rows() > 0 && (!unit.head || h.head == *unit.head))
+      in.train.push_back({h.train.view()});
+  return in;
+}
+
+bench::Result build_record(const IndexUnit& unit, const index::VectorIndex& built) {
+  const index::BuildStats& b = built.build_stats();
+  bench::Result r;
+  r.kind = "build";
+  r.config = unit.config;
+  r.metrics["build_ms"] = b.build_ms;
+  r.metrics["knn_ms"] = b.knn_ms;
+  r.metrics["project_ms"] = b.project_ms;
+  r.metrics["connect_ms"] = b.connect_ms;
+  r.metrics["cpu_s"] = b.cpu_s;
+  r.metrics["index_bytes"] = built.memory_bytes();
+  r.metrics["key_copy_bytes"] = b.key_bytes;
+  r.metrics["peak_rss_bytes"] = peak_rss_bytes();
+  r.metrics["degree_mean"] = b.degree_mean;
+  r.metrics["degree_max"] = b.degree_max;
+  r.metrics["reachable_frac"] = b.reachable_frac;
+  r.metrics["work_distances"] = b.distances;
+  return r;
+}
+
+bool sweeps_by_default(const IndexSpec& spec) {
+  const std::string key(spec.type->effort_key);
+  return !key.empty() && !spec.spec.params.contains(key);
 }
 
 bool sweep_saturated(const IndexSpec& spec, const Json* previous, const Json& metrics) {
-  if (previous == nullptr || spec.spec.params.contains(std::string(spec.type->effort_key)))
-    return false;
+  if (previous == nullptr || !sweeps_by_default(spec)) return false;
   return (*previous)["work_distances"] == metrics["work_distances"];
 }
 
@@ -147,8 +145,7 @@ std::string build_table(const std::vector<Json>& records, const std::string& for
 }
 
 std::string ShortNames::of(const std::string& text) {
-  constexpr std::size_t kColumn = 32;
-  if (full_ || text.size() <= kColumn) return text;
+  if (full_ || text.size() <= column_) return text;
   auto at = std::find(long_.begin(), long_.end(), text);
   if (at == long_.end()) at = long_.insert(long_.end(), text);
   return fmt::format("{}#{}", text.substr(0, text.find(':')), at - long_.begin() + 1);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Index specs of the command line, and building them for a group with a `build` record each.
+// Index specs of the command line, and what is built of them for a group.
 #pragma once
 
-#include <functional>
-#include <memory>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,18 +21,27 @@ std::vector<index::IndexSpec> parse_indexes(const Options& o, std::size_t n_keys
 // What these specs need from a dump.
 Wanted wanted_by(const std::vector<index::IndexSpec>& specs, bool values);
 
-// One built index and the heads of the group it serves.
-struct Built {
-  std::unique_ptr<index::VectorIndex> index;
-  std::vector<const HeadVectors*> heads;
+// One index to be made: a spec over the keys of a group, or for one of its query heads.
+struct IndexUnit {
+  const index::IndexSpec* spec = nullptr;
+  std::optional<int> head;  // with share=head
+  Json config;              // of its `build` record
 };
 
-// Builds one index for the group, or one per chosen head with share=head, writes a `build` record
-// for each and hands it to `use` before the next is built. `config` holds the fields common to all
-// records.
-void for_each_index(const index::IndexSpec& spec, const GroupVectors& v, const Json& config,
-                    const Options& o, bench::ResultWriter& writer,
-                    const std::function<void(const Built&)>& use);
+// The indexes of one spec for a group: one, or one per chosen head with share=head. `train_rows`
+// are the training queries of each of the `group_heads` query heads that read the KV head; `base`
+// holds the fields common to all records.
+std::vector<IndexUnit> index_units(const index::IndexSpec& spec, const Group& group,
+                                   std::size_t n_keys, std::size_t train_rows,
+                                   std::size_t group_heads, const Json& base);
+
+// What the unit is built from; `v` is the unit's group and must outlive it.
+index::BuildInput build_input(const IndexUnit& unit, const GroupVectors& v, std::uint64_t seed);
+
+bench::Result build_record(const IndexUnit& unit, const index::VectorIndex& built);
+
+// The efforts are parse_indexes' own: none was given.
+bool sweeps_by_default(const index::IndexSpec& spec);
 
 // True once a larger effort of a default sweep did no more work than the one before: every list is
 // read, every key reached. Efforts given on the command line are all measured.
@@ -47,12 +56,14 @@ std::string build_table(const std::vector<Json>& records, const std::string& for
 // Index texts longer than a column become NAME#i; the legend explains them.
 class ShortNames {
  public:
-  explicit ShortNames(const std::string& format) : full_(format == "csv") {}
+  explicit ShortNames(const std::string& format, std::size_t column = 32)
+      : full_(format == "csv"), column_(column) {}
   std::string of(const std::string& text);
   std::string legend() const;
 
  private:
   bool full_;
+  std::size_t column_;
   std::vector<std::string> long_;
 };
 

@@ -28,6 +28,10 @@ struct Options {
   int samples = 0;                   // keys (and queries) drawn; 0 = the command's default
   double ridge = 0;                  // ood: shrinkage of the covariance
   std::string export_format;         // bigann, ann-benchmarks, npy
+  std::string batch = "query";       // curve: query, group
+  bool untimed = false, no_samples = false, resume = false;  // curve
+  bool raw = false;        // curve: the table keeps dominated points
+  std::string save, load;  // folders of saved indexes: of build, of curve
   bool force = false;
 };
 

@@ -11,6 +11,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <functional>
 #include <random>
 #include <sstream>
 #include <string_view>
@@ -80,6 +81,38 @@ void check_holds_records(const std::filesystem::path& file) {
                                .where = "byte 0",
                                .why = "the file does not hold result records",
                                .hint = "choose another -o"});
+}
+
+void for_each_record(const std::filesystem::path& file, bool torn_is_bad,
+                     const std::function<void(Json)>& use) {
+  std::istringstream in(read_bytes(file));
+  std::size_t number = 0;
+  const auto refuse = [&](const std::string& why, const std::string& hint = "") {
+    fail_bad_data({.what = "bad record",
+                   .file = file.string(),
+                   .where = fmt::format("line {}", number),
+                   .why = why,
+                   .hint = hint});
+  };
+  for (std::string line; std::getline(in, line);) {
+    ++number;
+    const bool torn = in.eof();  // no newline at the end
+    if (torn && !torn_is_bad) break;
+    Json record = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (record.is_discarded())
+      refuse(torn ? "the line is cut short" : "not JSON",
+             torn ? "left by an interrupted run; the next append to the file removes it" : "");
+    if (!record.is_object() || !record.contains("schema_version"))
+      refuse("not a result record: no schema_version");
+    if (record["schema_version"] != kSchemaVersion)
+      refuse(fmt::format("schema_version {}, this program reads {}",
+                         record["schema_version"].dump(), kSchemaVersion));
+    use(std::move(record));
+  }
+  if (number == 0 && torn_is_bad) {
+    number = 1;
+    refuse("the file is empty");
+  }
 }
 
 }  // namespace
@@ -166,9 +199,13 @@ ResultWriter::~ResultWriter() {
 }
 
 void ResultWriter::write(const Result& result) {
-  records_.push_back(to_record(result, run_));
+  Json record = to_record(result, run_);
+  if (!run_.samples) record["samples"] = Json::object();
+  const std::string line =
+      out_.empty() ? "" : record.dump(-1, ' ', false, Json::error_handler_t::replace);
+  record.erase("samples");
+  records_.push_back(std::move(record));
   if (out_.empty()) return;
-  const std::string line = records_.back().dump(-1, ' ', false, Json::error_handler_t::replace);
   if (fd_ < 0) {
     append_line(out_, line);
   } else {
@@ -178,34 +215,18 @@ void ResultWriter::write(const Result& result) {
 }
 
 std::vector<Json> read_records(const std::filesystem::path& file) {
-  std::istringstream in(read_bytes(file));
   std::vector<Json> records;
-  std::size_t number = 0;
-  const auto refuse = [&](const std::string& why, const std::string& hint = "") {
-    fail_bad_data({.what = "bad record",
-                   .file = file.string(),
-                   .where = fmt::format("line {}", number),
-                   .why = why,
-                   .hint = hint});
-  };
-  for (std::string line; std::getline(in, line);) {
-    ++number;
-    const bool torn = in.eof();  // no newline at the end
-    Json record = Json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (record.is_discarded())
-      refuse(torn ? "the line is cut short" : "not JSON",
-             torn ? "left by an interrupted run; the next append to the file removes it" : "");
-    if (!record.is_object() || !record.contains("schema_version"))
-      refuse("not a result record: no schema_version");
-    if (record["schema_version"] != kSchemaVersion)
-      refuse(fmt::format("schema_version {}, this program reads {}",
-                         record["schema_version"].dump(), kSchemaVersion));
-    records.push_back(std::move(record));
-  }
-  if (records.empty()) {
-    number = 1;
-    refuse("the file is empty");
-  }
+  for_each_record(file, /*torn_is_bad=*/true, [&](Json r) { records.push_back(std::move(r)); });
+  return records;
+}
+
+std::vector<Json> read_finished_records(const std::filesystem::path& file) {
+  std::vector<Json> records;
+  if (!std::filesystem::exists(file)) return records;
+  for_each_record(file, /*torn_is_bad=*/false, [&](Json r) {
+    r.erase("samples");
+    records.push_back(std::move(r));
+  });
   return records;
 }
 

@@ -31,6 +31,7 @@ struct Run {
   std::string tool;
   std::optional<std::int64_t> pair;
   double bandwidth_gb_s = 0;  // measured read bandwidth, 0 = not measured
+  bool samples = true;        // false: lines without raw samples, their percentiles stay
 };
 
 // Adds schema_version, tool, run_id, time, provenance and percentiles.
@@ -44,7 +45,10 @@ class ResultWriter {
   ResultWriter(const std::filesystem::path& out, Run run);
   ~ResultWriter();
   void write(const Result& result);
-  const std::vector<Json>& records() const { return records_; }  // for the human table
+  // A record of an earlier run that records() shall hold as well.
+  void remember(Json record) { records_.push_back(std::move(record)); }
+  // For the human table: without samples, so that long runs stay small.
+  const std::vector<Json>& records() const { return records_; }
 
  private:
   std::filesystem::path out_;
@@ -56,5 +60,9 @@ class ResultWriter {
 // Reads a .jsonl file of records. Throws Error{kBadData} with the line number for malformed JSON,
 // an unknown schema_version or an empty file, and as read_bytes.
 std::vector<Json> read_records(const std::filesystem::path& file);
+
+// What an interrupted run left to go on from: as read_records, but a torn last line is left out, an
+// absent or empty file holds no records, and samples are dropped.
+std::vector<Json> read_finished_records(const std::filesystem::path& file);
 
 }  // namespace ra::bench

@@ -63,6 +63,7 @@ struct IvfScratch final : SearchScratch {
 class IvfIndex final : public VectorIndex {
  public:
   IvfIndex(const BuildInput& in, const ParamReader& params);
+  IvfIndex(const BuildInput& in, const ParamReader& params, const IndexState& state);
 
   std::unique_ptr<SearchScratch> make_scratch() const override {
     return std::make_unique<IvfScratch>();
@@ -74,6 +75,7 @@ class IvfIndex final : public VectorIndex {
            begin_.size() * sizeof(begin_[0]);
   }
   const BuildStats& build_stats() const override { return stats_; }
+  void save(IndexState& state) const override;
 
  private:
   void fill_cells(MatView<const float> keys, const std::vector<Label>& cell, std::size_t lists);
@@ -118,6 +120,23 @@ IvfIndex::IvfIndex(const BuildInput& in, const ParamReader& params)
   stats_.cpu_s = clock.cpu_s();
 }
 
+// State: the cell of each key. Centroids are means of their cells.
+IvfIndex::IvfIndex(const BuildInput& in, const ParamReader& params, const IndexState& state)
+    : default_probes_(static_cast<int>(params.integers("probes").front())), stats_(state.stats) {
+  const std::size_t n = in.keys.rows;
+  (void)state.array("cell", n);
+  const auto& cell = state.ids("cell", n);  // at most one cell per key
+  fill_cells(in.keys, {cell.begin(), cell.end()}, n);
+}
+
+void IvfIndex::save(IndexState& state) const {
+  std::vector<std::uint32_t> cell(ids_.size());
+  for (std::size_t c = 0; c + 1 < begin_.size(); ++c)
+    for (std::size_t i = begin_[c]; i < begin_[c + 1]; ++i)
+      cell[ids_[i]] = static_cast<std::uint32_t>(c);
+  state.arrays["cell"] = std::move(cell);
+}
+
 void IvfIndex::fill_cells(MatView<const float> keys, const std::vector<Label>& cell,
                           std::size_t lists) {
   std::vector<std::size_t> count(lists, 0), renamed(lists, 0);
@@ -131,6 +150,7 @@ void IvfIndex::fill_cells(MatView<const float> keys, const std::vector<Label>& c
   const std::size_t cells = begin_.size() - 1, dim = keys.cols;
   std::vector<std::size_t> place(begin_.begin(), begin_.end() - 1);
   keys_ = Matrix<float>(keys.rows, dim);
+  stats_.key_bytes = static_cast<std::int64_t>(keys_.bytes());
   ids_.resize(keys.rows);
   std::vector<double> sum(cells * dim, 0);
   for (std::size_t i = 0; i < keys.rows; ++i) {
@@ -181,6 +201,11 @@ SearchStats IvfIndex::search(MatView<const float> queries, const SearchParams& p
 
 std::unique_ptr<VectorIndex> build_ivf(const BuildInput& in, const ParamReader& params) {
   return std::make_unique<IvfIndex>(in, params);
+}
+
+std::unique_ptr<VectorIndex> restore_ivf(const BuildInput& in, const ParamReader& params,
+                                         const IndexState& state) {
+  return std::make_unique<IvfIndex>(in, params, state);
 }
 
 // ---- HNSW
@@ -295,6 +320,7 @@ HnswIndex::HnswIndex(const BuildInput& in, const ParamReader& params)
   const OneThread serial;
   BuildClock clock;
   keys_ = copy_rows(in.keys);
+  stats_.key_bytes = static_cast<std::int64_t>(keys_.bytes());
   const Metric metric = parse_metric(params.choice("metric"));
   const Matrix<float> x = graph_vectors(metric, in);
   CountingStorage storage(static_cast<Label>(x.cols()),
@@ -373,7 +399,8 @@ std::span<const IndexType> faiss_index_types() {
                 .params = kIvfParams,
                 .effort_key = "probes",
                 .query_aware = false,
-                .build = build_ivf},
+                .build = build_ivf,
+                .restore = restore_ivf},
       IndexType{.name = "hnsw",
                 .help = "hierarchical navigable small world graph (FAISS)",
                 .params = kHnswParams,

@@ -81,4 +81,9 @@ std::unique_ptr<VectorIndex> build_flat(const BuildInput& in, const ParamReader&
       {.bits = std::stoi(bits), .rerank = static_cast<std::size_t>(params.integer("rerank"))});
 }
 
+std::unique_ptr<VectorIndex> restore_flat(const BuildInput& in, const ParamReader& params,
+                                          const IndexState&) {
+  return build_flat(in, params);  // it learns nothing
+}
+
 }  // namespace ra::index

@@ -13,5 +13,7 @@ namespace ra::index {
 
 std::span<const ParamInfo> flat_params();
 std::unique_ptr<VectorIndex> build_flat(const BuildInput& in, const ParamReader& params);
+std::unique_ptr<VectorIndex> restore_flat(const BuildInput& in, const ParamReader& params,
+                                          const IndexState& state);
 
 }  // namespace ra::index

@@ -25,7 +25,8 @@ std::vector<IndexType> make_types() {
                    .params = flat_params(),
                    .effort_key = "",
                    .query_aware = false,
-                   .build = build_flat});
+                   .build = build_flat,
+                   .restore = restore_flat});
   types.push_back({.name = "qivf",
                    .help = "lists of keys that score alike for the training queries, two levels",
                    .params = qivf_params(),
@@ -45,7 +46,8 @@ std::vector<IndexType> make_types() {
                    .params = roar_params(),
                    .effort_key = "ef",
                    .query_aware = true,
-                   .build = build_roar});
+                   .build = build_roar,
+                   .restore = restore_roar});
   return types;
 }
 
@@ -83,6 +85,17 @@ void check_finite(MatView<const float> rows, std::string_view what) {
                        .why = fmt::format("{} is not finite", rows.row(i)[j]),
                        .hint = ""});
   }
+}
+
+void check_keys(const IndexSpec& spec, MatView<const float> keys) {
+  RA_CHECK(spec.type != nullptr);
+  if (keys.rows == 0 || keys.cols == 0)
+    fail_bad_data({.what = "cannot build index",
+                   .file = "",
+                   .where = spec.spec.text(),
+                   .why = "there are no keys to index",
+                   .hint = "all positions lie in the sink and the window?"});
+  check_finite(keys, "key");
 }
 
 }  // namespace
@@ -131,14 +144,7 @@ IndexSpec check_index_spec(const Spec& spec) {
 }
 
 std::unique_ptr<VectorIndex> build_index(const IndexSpec& spec, const BuildInput& in) {
-  RA_CHECK(spec.type != nullptr);
-  if (in.keys.rows == 0 || in.keys.cols == 0)
-    fail_bad_data({.what = "cannot build index",
-                   .file = "",
-                   .where = spec.spec.text(),
-                   .why = "there are no keys to index",
-                   .hint = "all positions lie in the sink and the window?"});
-  check_finite(in.keys, "key");
+  check_keys(spec, in.keys);
   std::size_t queries = 0;
   for (const QuerySet& set : in.train) {
     RA_CHECK(set.rows.rows == 0 || set.rows.cols == in.keys.cols);
@@ -152,6 +158,13 @@ std::unique_ptr<VectorIndex> build_index(const IndexSpec& spec, const BuildInput
                    .why = "it learns from training queries, and there are none",
                    .hint = "use flat, ivf or hnsw with metric=raw, or data with training queries"});
   return spec.type->build(in, ParamReader(spec.spec, spec.type->params));
+}
+
+std::unique_ptr<VectorIndex> restore_index(const IndexSpec& spec, const BuildInput& in,
+                                           const IndexState& state) {
+  check_keys(spec, in.keys);
+  RA_CHECK(spec.type->restore != nullptr);
+  return spec.type->restore(in, ParamReader(spec.spec, spec.type->params), state);
 }
 
 }  // namespace ra::index

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lib/core/params.h"
+#include "lib/index/index_state.h"
 #include "lib/index/vector_index.h"
 
 namespace ra::index {
@@ -18,6 +19,9 @@ struct IndexType {
   std::string_view effort_key;        // "ef", "probes" or "" (no effort)
   bool query_aware = false;           // needs training queries whatever its metric
   std::unique_ptr<VectorIndex> (*build)(const BuildInput& in, const ParamReader& params);
+  // Makes an index of the same keys and build parameters from its state; nullptr: cannot be saved.
+  std::unique_ptr<VectorIndex> (*restore)(const BuildInput& in, const ParamReader& params,
+                                          const IndexState& state) = nullptr;
 };
 
 // Names FAISS, the BLAS behind it and Eigen to core's provenance.
@@ -41,5 +45,10 @@ IndexSpec check_index_spec(const Spec& spec);
 
 // Throws Error{kBadData} if the spec needs training queries and `in` has none.
 std::unique_ptr<VectorIndex> build_index(const IndexSpec& spec, const BuildInput& in);
+
+// The index that VectorIndex::save described; `in.train` is not used. Throws Error{kBadData} naming
+// the array for a state that cannot be of these keys. Requires spec.type->restore.
+std::unique_ptr<VectorIndex> restore_index(const IndexSpec& spec, const BuildInput& in,
+                                           const IndexState& state);
 
 }  // namespace ra::index

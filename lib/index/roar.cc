@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/index/roar.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <numeric>
@@ -9,6 +11,7 @@
 #include "lib/core/matrix.h"
 #include "lib/index/beam_search.h"
 #include "lib/index/build_clock.h"
+#include "lib/index/index_state.h"
 #include "lib/index/key_store.h"
 #include "lib/index/knn_table.h"
 #include "lib/index/query_metric.h"
@@ -50,6 +53,7 @@ constexpr std::array kParams{
 class RoarIndex final : public VectorIndex {
  public:
   RoarIndex(const BuildInput& in, const ParamReader& params);
+  RoarIndex(const BuildInput& in, const ParamReader& params, const IndexState& state);
 
   std::unique_ptr<SearchScratch> make_scratch() const override {
     return std::make_unique<BeamScratch>();
@@ -58,6 +62,7 @@ class RoarIndex final : public VectorIndex {
                      std::span<std::vector<Hit>> hits) const override;
   std::size_t memory_bytes() const override { return keys_.bytes() + graph_.bytes(); }
   const BuildStats& build_stats() const override { return stats_; }
+  void save(IndexState& state) const override;
 
  private:
   void describe_graph();
@@ -103,9 +108,43 @@ RoarIndex::RoarIndex(const BuildInput& in, const ParamReader& params)
   stats_.cpu_s = clock.cpu_s();
 }
 
+RoarIndex::RoarIndex(const BuildInput& in, const ParamReader& params, const IndexState& state)
+    : keys_(copy_rows(in.keys)),
+      default_beam_(static_cast<int>(params.integers("ef").front())),
+      stats_(state.stats) {
+  const std::size_t n = keys_.rows();
+  const auto& degrees = state.array("degrees", n);
+  const auto& to = state.ids("links", n);
+  entries_ = state.ids("entries", n);
+  if (entries_.empty()) refuse_state("entries", "there are none");
+  if (std::accumulate(degrees.begin(), degrees.end(), std::uint64_t{0}) != to.size())
+    refuse_state("degrees", fmt::format("their sum is not that of the {} links", to.size()));
+  LinkLists links(n);
+  auto next = to.begin();
+  for (std::size_t i = 0; i < n; ++i) {
+    links[i].assign(next, next + degrees[i]);
+    next += degrees[i];
+  }
+  graph_ = Graph(links);
+  describe_graph();
+}
+
+void RoarIndex::save(IndexState& state) const {
+  std::vector<std::uint32_t> degrees, to;
+  for (std::uint32_t i = 0; i < graph_.size(); ++i) {
+    const auto links = graph_.links(i);
+    degrees.push_back(static_cast<std::uint32_t>(links.size()));
+    to.insert(to.end(), links.begin(), links.end());
+  }
+  state.arrays["degrees"] = std::move(degrees);
+  state.arrays["links"] = std::move(to);
+  state.arrays["entries"] = entries_;
+}
+
 void RoarIndex::describe_graph() {
   const auto n = static_cast<double>(graph_.size());
   const auto reached = reachable_from(graph_, entries_);
+  stats_.key_bytes = static_cast<std::int64_t>(keys_.bytes());
   stats_.degree_mean = static_cast<double>(graph_.link_count()) / n;
   stats_.degree_max = static_cast<std::int64_t>(graph_.max_degree());
   stats_.reachable_frac =
@@ -138,6 +177,11 @@ std::span<const ParamInfo> roar_params() { return kParams; }
 
 std::unique_ptr<VectorIndex> build_roar(const BuildInput& in, const ParamReader& params) {
   return std::make_unique<RoarIndex>(in, params);
+}
+
+std::unique_ptr<VectorIndex> restore_roar(const BuildInput& in, const ParamReader& params,
+                                          const IndexState& state) {
+  return std::make_unique<RoarIndex>(in, params, state);
 }
 
 }  // namespace ra::index

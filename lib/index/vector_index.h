@@ -68,6 +68,8 @@ class SearchScratch {
   virtual ~SearchScratch() = default;
 };
 
+struct IndexState;
+
 class VectorIndex {
  public:
   virtual ~VectorIndex() = default;
@@ -77,6 +79,8 @@ class VectorIndex {
                              SearchScratch& scratch, std::span<std::vector<Hit>> hits) const = 0;
   virtual std::size_t memory_bytes() const = 0;  // links, centroids and any copy of the keys
   virtual const BuildStats& build_stats() const = 0;
+  // Adds what the row's `restore` needs (registry.h); nothing where the keys are enough.
+  virtual void save(IndexState&) const {}
 };
 
 }  // namespace ra::index

@@ -124,6 +124,31 @@ TEST_F(Results, CutsATornLineBeforeAppending) {
   EXPECT_EQ(slurp(file_).substr(0, whole.size()), whole);
 }
 
+TEST_F(Results, FinishedRecordsLeaveATornLineAndSamplesOut) {
+  EXPECT_TRUE(read_finished_records(file_).empty());
+  ResultWriter(file_, {.tool = "t"}).write(sample());
+  const std::string whole = slurp(file_);
+  std::ofstream(file_, std::ios::app) << whole.substr(0, whole.size() / 2);
+  const auto records = read_finished_records(file_);
+  ASSERT_EQ(records.size(), 1u);
+  EXPECT_EQ(records[0]["config"]["layer"], 7);
+  EXPECT_FALSE(records[0].contains("samples"));
+  std::ofstream(file_, std::ios::trunc) << "{
+                                           " << whole;
+      expect_error(Exit::kBadData, "line 1: not JSON", [&] { read_finished_records(file_); });
+}
+
+TEST_F(Results, SamplesMayBeLeftOutOfTheLines) {
+  ResultWriter writer(file_, {.tool = "t", .samples = false});
+  writer.write(sample());
+  writer.remember(Json{{"kind", "recall"}});
+  ASSERT_EQ(writer.records().size(), 2u);
+  EXPECT_FALSE(writer.records()[0].contains("samples")) << "tables do not need them";
+  const Json line = read_records(file_).front();
+  EXPECT_TRUE(line["samples"].empty());
+  EXPECT_FALSE(line["percentiles"].empty());
+}
+
 TEST_F(Results, NeverCutsAFileThatHoldsSomethingElse) {
   for (const std::string text :
        {"dear diary, no newline here", "{\"other\": \"json\"}", "{\"schema_version\" "}) {

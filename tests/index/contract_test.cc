@@ -5,7 +5,9 @@
 #include <set>
 #include <thread>
 
+#include "lib/core/error.h"
 #include "lib/core/parallel.h"
+#include "lib/index/index_state.h"
 #include "tests/index/synthetic.h"
 
 namespace ra::index {
@@ -218,6 +220,57 @@ TEST_P(ContractTest, RowsMayBeStrided) {
   EXPECT_EQ(a.stats.distances, b.stats.distances);
   for (std::size_t i = 0; i < a.hits.size(); ++i)
     for (std::size_t j = 0; j < a.hits[i].size(); ++j) EXPECT_EQ(a.hits[i][j].id, b.hits[i][j].id);
+}
+
+TEST_P(ContractTest, AnIndexMadeFromItsStateIsTheSame) {
+  const IndexSpec spec = testing::spec_of(GetParam());
+  if (spec.type->restore == nullptr) GTEST_SKIP() << spec.type->name << " cannot be saved";
+  const auto set = testing::ood_set(300, 16, 150, 21);
+  const auto index = build(set.keys.view(), set.train.view());
+  IndexState state;
+  state.stats = index->build_stats();
+  index->save(state);
+  const auto again = restore_index(spec, {.keys = set.keys.view(), .train = {}}, state);
+  EXPECT_EQ(again->memory_bytes(), index->memory_bytes());
+  EXPECT_EQ(again->build_stats().key_bytes, index->build_stats().key_bytes);
+  EXPECT_EQ(again->build_stats().degree_mean, index->build_stats().degree_mean);
+  EXPECT_EQ(again->build_stats().reachable_frac, index->build_stats().reachable_frac);
+  for (const int effort : {0, 3, 40}) {
+    const Found a = testing::search(*index, set.test.view(), 10, effort);
+    const Found b = testing::search(*again, set.test.view(), 10, effort);
+    EXPECT_EQ(a.stats.distances, b.stats.distances);
+    EXPECT_EQ(a.stats.hops, b.stats.hops);
+    for (std::size_t i = 0; i < a.hits.size(); ++i)
+      EXPECT_TRUE(std::ranges::equal(a.hits[i], b.hits[i], [](const Hit& x, const Hit& y) {
+        return x.id == y.id && x.score == y.score;
+      }));
+  }
+}
+
+TEST_P(ContractTest, AStateThatIsNotOfTheseKeysIsRefused) {
+  const IndexSpec spec = testing::spec_of(GetParam());
+  if (spec.type->restore == nullptr) GTEST_SKIP() << spec.type->name << " cannot be saved";
+  const auto set = testing::ood_set(300, 16, 150, 23);
+  IndexState good;
+  build(set.keys.view(), set.train.view())->save(good);
+  const auto expect_refused = [&](const IndexState& state, const std::string& what) {
+    try {
+      (void)restore_index(spec, {.keys = set.keys.view(), .train = {}}, state);
+      ADD_FAILURE() << what << " was taken";
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), Exit::kBadData) << what;
+    }
+  };
+  for (const auto& [name, values] : good.arrays) {
+    IndexState bad = good;
+    bad.arrays.erase(name);
+    expect_refused(bad, name + " missing");
+    bad.arrays[name] = {};
+    expect_refused(bad, name + " empty");
+    bad.arrays[name] = values;
+    bad.arrays[name].back() = 1u << 31;
+    expect_refused(bad, name + " with a number of no key");
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Registry, ContractTest, ::testing::ValuesIn(all_specs()),

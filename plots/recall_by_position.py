@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recall over the position of the key and of the query, in tenths of their ranges, all heads pooled.
+
+usage: recall_by_position.py OUT RECORDS.jsonl ... [--target 0.95] [--index TEXT ...]     (records of `ra-recall curve`)
+
+Each index at the least effort whose mean recall reaches the target, or at its best. Bars: where the exact top k lie.
+"""
+import argparse
+
+import numpy as np
+
+import curves
+import style
+
+LINES = [(style.RED, "o"), (style.BLUE, "s"), (style.GREEN, "^"), (style.ORANGE, "D"), (style.PURPLE, "v"),
+         (style.SKY, "P"), (style.BLACK, "X")]
+
+
+def by_key(records):
+    found = sum(np.array(r["by_key_decile"]["found"]) for r in records)
+    exact = sum(np.array(r["by_key_decile"]["exact"]) for r in records)
+    return np.divide(found, exact, out=np.full(10, np.nan), where=exact > 0), exact / exact.sum()
+
+
+def by_query(records):
+    rows = [r["recall_by_query_decile"] for r in records if "recall_by_query_decile" in r]
+    return np.mean(rows, axis=0) if rows else None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out")
+    parser.add_argument("records", nargs="+")
+    parser.add_argument("--target", type=float, default=0.95)
+    parser.add_argument("--index", action="append", help="index texts to draw; default: all but flat")
+    options = parser.parse_args()
+    records = [r for r in style.read(options.records, "recall") if "by_key_decile" in r]
+    runs, decode = curves.by_index(records), curves.by_index(records, "decode")
+    chosen = options.index or [i for i in runs if i.partition(":")[0] != "flat"]
+    if not chosen or any(i not in runs for i in chosen):
+        raise SystemExit(f"no records of these indexes; there are {', '.join(runs)}")
+    figure, (keys, queries) = style.plt.subplots(1, 2, figsize=(9.2, 3.9), sharey=True)
+    tenths = np.arange(10) + 0.5
+    for index, (colour, marker) in zip(chosen, LINES):
+        search = curves.effort_at(runs[index], options.target)
+        at = runs[index][search]
+        recall, share = by_key(at)
+        label = f"{style.short(index)} {search} ({100 * curves.mean(at, 'scanned_frac'):.1f} %)"
+        keys.plot(tenths, recall, color=colour, marker=marker, markersize=4, label=label)
+        if (over := by_query(at)) is not None:
+            queries.plot(tenths, over, color=colour, marker=marker, markersize=4)
+        if generated := decode.get(index, {}).get(search):
+            queries.plot([10.6], [curves.mean(generated, "recall_id")], color=colour, marker=marker, markersize=5, mfc="none")
+    counts = keys.twinx()
+    counts.bar(tenths, 100 * share, width=0.9, color="#dddddd", zorder=0)
+    counts.set(ylim=(0, 100), ylabel="of the exact top k, %")
+    counts.grid(False)
+    counts.spines["right"].set_visible(True)
+    keys.set_zorder(counts.get_zorder() + 1)
+    keys.patch.set_visible(False)
+    keys.set(xlabel="position of the key, tenths of the indexed range", ylabel="recall", xlim=(0, 10))
+    queries.set(xlabel="test query, tenths in order (right: generated tokens)", xlim=(0, 11.2))
+    for axes in (keys, queries):
+        axes.axhline(options.target, color="#999999", linewidth=0.8, linestyle=(0, (1, 2)))
+    low = min(np.nanmin(line.get_ydata()) for axes in (keys, queries) for line in axes.get_lines())
+    keys.set_ylim(max(0, low - 0.05), 1.005)
+    queries.legend(*keys.get_legend_handles_labels(), fontsize=7.5, loc="lower left")
+    first, heads = records[0]["config"], len({curves.head_of(r) for r in records})
+    figure.suptitle(f"Top {first['k']} of {first['n_keys']:,} keys, {heads} heads: where recall is lost", fontsize=11.5)
+    style.footer(figure, records)
+    style.save(figure, options.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/index/index_state.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "lib/core/error.h"
+
+namespace ra::index {
+namespace {
+
+ErrorText refused(const std::function<void()>& body) {
+  try {
+    body();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), Exit::kBadData);
+    return e.text();
+  }
+  ADD_FAILURE() << "was taken";
+  return {};
+}
+
+TEST(IndexStateTest, GivesArraysAndNamesWhatIsWrong) {
+  IndexState state;
+  state.arrays["links"] = {2, 0, 7};
+  EXPECT_EQ(state.array("links").size(), 3u);
+  EXPECT_EQ(state.array("links", 3)[2], 7u);
+  EXPECT_EQ(state.ids("links", 8)[0], 2u);
+  EXPECT_EQ(refused([&] { (void)state.array("entries"); }).where, "entries");
+  EXPECT_EQ(refused([&] { (void)state.array("links", 4); }).why, "3 elements, 4 expected");
+  EXPECT_EQ(refused([&] { (void)state.ids("links", 7); }).why, "element 2 is 7, not below 7");
+}
+
+}  // namespace
+}  // namespace ra::index
