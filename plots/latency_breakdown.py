@@ -18,9 +18,10 @@ PARTS = (  # label, fields, colour
 def main(out, paths):
     records = style.read(paths, "decode")
     contexts = sorted({r["config"]["context"] for r in records})
-    figure, axes = style.plt.subplots(1, len(contexts), figsize=(max(6.4, 3.6 * len(contexts)), 3.6),
-                                      sharey=True, squeeze=False)
-    for ax, context in zip(axes[0], contexts):
+    figure, axes = style.plt.subplots(len(contexts), 1, figsize=(6.4, 1.2 + 2.4 * len(contexts)), sharex=True,
+                                      squeeze=False)
+    longest = max(r["metrics"]["decode_ms"] for r in records)
+    for ax, context in zip(axes[:, 0], contexts):
         rows = [r for r in records if r["config"]["context"] == context]
         names = [r["config"]["mode"] for r in rows]
         left = [0.0] * len(rows)
@@ -36,11 +37,9 @@ def main(out, paths):
             ax.plot([left[y], p95], [y - 0.38] * 2, color=style.BLACK, linewidth=0.8)
         ax.invert_yaxis()
         ax.grid(axis="y", visible=False)
-        ax.set(title=f"context {context:,}", xlabel="ms per token (median; thin line: to p95)",
-               xlim=(0, max(left) * 1.42))
-    axes[0][0].legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=len(PARTS), fontsize=8) \
-        if len(contexts) == 1 else figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center",
-                                                 ncols=len(PARTS), fontsize=8)
+        ax.set(title=f"context {context:,}", xlim=(0, longest * 1.42))
+    axes[-1][0].set_xlabel("ms per token (median; thin line: to p95)")
+    axes[-1][0].legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=len(PARTS), fontsize=8)
     figure.suptitle("Decode latency by mode", fontsize=11.5)
     style.footer(figure, records)
     style.save(figure, out)
