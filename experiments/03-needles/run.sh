@@ -13,7 +13,7 @@ mkdir -p "$out" out/03-needles
 model=$(datasets/fetch qwen)
 text=$(datasets/fetch handbook)
 kv=out/03-needles/ctx.kv
-run=("$bench" quality -m "$model" -f "$text" -c 32768 --task single,passkey,kv --needle 10 --n-score 256
+run=("$bench" quality -m "$model" -f "$text" -c 32768 --task single,passkey,kv --needle 5 --n-score 128
   -t "$threads" -o "$out/quality.jsonl")
 rm -f "$out/quality.jsonl"
 "${run[@]}" --mode full,streaming --kv-out "$kv" --force
