@@ -133,9 +133,8 @@ TEST_F(Results, FinishedRecordsLeaveATornLineAndSamplesOut) {
   ASSERT_EQ(records.size(), 1u);
   EXPECT_EQ(records[0]["config"]["layer"], 7);
   EXPECT_FALSE(records[0].contains("samples"));
-  std::ofstream(file_, std::ios::trunc) << "{
-                                           " << whole;
-      expect_error(Exit::kBadData, "line 1: not JSON", [&] { read_finished_records(file_); });
+  std::ofstream(file_, std::ios::trunc) << "{\n" << whole;
+  expect_error(Exit::kBadData, "line 1: not JSON", [&] { read_finished_records(file_); });
 }
 
 TEST_F(Results, SamplesMayBeLeftOutOfTheLines) {
