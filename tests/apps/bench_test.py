@@ -133,7 +133,9 @@ def test_decode_counts_its_work(decoded):
 def test_decode_prints_a_table_that_fits(decoded):
     rows = [line for line in decoded[0].stdout.splitlines() if line.startswith("|")]
     assert all(f"| {m} " in decoded[0].stdout for m in modes())
-    assert len(rows) == 2 + 2 * len(modes()) and max(map(len, rows)) <= 130
+    prefill = 2 + 2  # a row for each length
+    assert len(rows) == prefill + 2 + 2 * len(modes())
+    assert max(map(len, rows)) <= 150  # times of a busy host take more digits
 
 
 def test_decode_with_everything_retrieved_is_full_attention(model, words):
