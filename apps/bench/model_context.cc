@@ -49,6 +49,14 @@ std::unique_ptr<OutputLock> claim_snapshot(const ModelOptions& o, const SparseMo
                                std::min(prompt, sparse.train)));
 }
 
+namespace {
+
+model::Compute compute_of(const ModelOptions& o) {
+  return o.compute == "f32" ? model::Compute::kF32 : model::Compute::kAuto;
+}
+
+}  // namespace
+
 ModelContext::ModelContext(const ModelOptions& o, const SparseModeOptions& sparse,
                            const ModelInput& in, std::span<const std::int32_t> prompt,
                            std::int64_t capacity)
@@ -57,7 +65,8 @@ ModelContext::ModelContext(const ModelOptions& o, const SparseModeOptions& spars
       in_(in),
       prompt_(prompt),
       cache_(cache_shape(o, in, capacity)),
-      backend_(o.compute == "f32" ? model::Compute::kF32 : model::Compute::kAuto),
+      backend_(compute_of(o)),
+      exact_(compute_of(o)),
       decoder_(in.model, backend_, cache_, exact_) {}
 
 void ModelContext::prefill(const std::vector<ModeRun>& runs, const std::string& kv_out) {

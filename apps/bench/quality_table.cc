@@ -24,12 +24,18 @@ std::string joined(const Json& depths) {
 
 // Values found of those asked for, depth by depth.
 std::string found_by_depth(const Json& record) {
-  if (record["config"]["needle_depths"].is_null()) return "-";
+  const Json& depths = record["config"]["needle_depths"];
+  if (depths.is_null()) return "-";
   std::string text;
-  for (const Json& depth : record["samples"]["needle_found"]) {
-    double found = 0;
-    for (const Json& v : depth) found += v.get<double>();
-    text += depth.empty() ? " -" : fmt::format(" {:g}/{}", found, depth.size());
+  for (const Json& depth : depths) {
+    int found = 0, asked = 0;
+    for (const Json& question : record["questions"])
+      for (const Json& value : question["values"]) {
+        if (value["depth"] != depth) continue;
+        ++asked;
+        found += value["found"].get<bool>() ? 1 : 0;
+      }
+    text += asked == 0 ? " -" : fmt::format(" {}/{}", found, asked);
   }
   return text.substr(1);
 }

@@ -4,7 +4,6 @@ nothing, so whether a real one finds its needles is not tested here."""
 import copy
 import json
 import math
-import os
 import subprocess
 import sys
 
@@ -106,13 +105,11 @@ def test_a_seed_repeats_and_another_hides_other_values(model, words, judged):
 
 
 def test_losses_are_those_of_a_dump(tmp_path, model, words):
-    """Without needles the prompt is the text itself. Scalar kernels: the faster ones round prefill and decode apart."""
+    """Without needles the prompt is the text itself."""
     prompt, n = 300, 40
-    scalar = {"env": {**os.environ, "RA_CPU_LEVEL": "scalar"}}
-    r, = quality(model, words, "-c", prompt + n, "--n-score", n, "--needle", 0, "--mode", "full", *F32, **scalar)
+    r, = quality(model, words, "-c", prompt + n, "--n-score", n, "--needle", 0, "--mode", "full", *F32)
     out = tmp_path / "d.h5"
-    DUMP.run("-m", model, "-f", words, "-n", prompt + n + 1, "--logits", "--layers", 0, "--queries", "last:1", *F32, "-o", out,
-             **scalar)
+    DUMP.run("-m", model, "-f", words, "-n", prompt + n + 1, "--logits", "--layers", 0, "--queries", "last:1", *F32, "-o", out)
     with h5py.File(out) as f:
         expected = f["logits/nll"][prompt:prompt + n]
     assert np.array(r["samples"]["nll"][0]) == pytest.approx(expected, abs=1e-4)
