@@ -1,6 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the figures drawn from `ra-recall curve` records share: the points of each index over its effort."""
+import argparse
 import collections
+
+
+def arguments(description):
+    """OUT RECORDS... --target --index of a figure that draws one effort of each index."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out")
+    parser.add_argument("records", nargs="+")
+    parser.add_argument("--target", type=float, default=0.95)
+    parser.add_argument("--index", action="append", help="index texts to draw; default: all but flat")
+    return parser.parse_args()
 
 
 def by_index(records, query_set="prompt"):

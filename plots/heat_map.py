@@ -6,8 +6,6 @@ usage: heat_map.py OUT RECORDS.jsonl ... [--target 0.95] [--index TEXT ...]     
 The effort of the left column is the least whose mean over heads reaches the target. A head that no effort of the
 run brings there is hatched on the right.
 """
-import argparse
-
 import numpy as np
 
 import curves
@@ -54,12 +52,7 @@ def draw(figure, axes, values, label, **how):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out")
-    parser.add_argument("records", nargs="+")
-    parser.add_argument("--target", type=float, default=0.95)
-    parser.add_argument("--index", action="append", help="index texts to draw; default: all but flat")
-    options = parser.parse_args()
+    options = curves.arguments(__doc__)
     records = style.read(options.records, "recall")
     runs = curves.by_index(records)
     chosen = options.index or [i for i in runs if i.partition(":")[0] != "flat"]

@@ -5,8 +5,6 @@ usage: recall_by_position.py OUT RECORDS.jsonl ... [--target 0.95] [--index TEXT
 
 Each index at the least effort whose mean recall reaches the target, or at its best. Bars: where the exact top k lie.
 """
-import argparse
-
 import numpy as np
 
 import curves
@@ -28,12 +26,7 @@ def by_query(records):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out")
-    parser.add_argument("records", nargs="+")
-    parser.add_argument("--target", type=float, default=0.95)
-    parser.add_argument("--index", action="append", help="index texts to draw; default: all but flat")
-    options = parser.parse_args()
+    options = curves.arguments(__doc__)
     records = [r for r in style.read(options.records, "recall") if "by_key_decile" in r]
     runs, decode = curves.by_index(records), curves.by_index(records, "decode")
     chosen = options.index or [i for i in runs if i.partition(":")[0] != "flat"]

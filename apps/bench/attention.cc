@@ -12,6 +12,7 @@
 #include "apps/bench/options.h"
 #include "lib/bench/results.h"
 #include "lib/bench/roofline.h"
+#include "lib/core/clock.h"
 #include "lib/core/error.h"
 #include "lib/core/parallel.h"
 #include "lib/core/params.h"
@@ -273,7 +274,7 @@ std::vector<Measured> measure_layer(const LayerData& data, const store::DumpInfo
       for (std::size_t i = 0; i < data.count(); ++i) {
         const auto start = Clock::now();
         m.stats += m.policy->attend(data.input(i), out.view());
-        ms.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
+        ms.push_back(ms_since(start));
         ++m.calls;
       }
       m.ms.push_back(std::move(ms));

@@ -16,6 +16,7 @@
 #include "apps/bench/options.h"
 #include "lib/bench/results.h"
 #include "lib/bench/roofline.h"
+#include "lib/core/clock.h"
 #include "lib/core/error.h"
 #include "lib/core/memory.h"
 #include "lib/core/progress.h"
@@ -26,10 +27,6 @@ namespace ra::bench_app {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double ms_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
 
 // One mode over one context: what was built and what the repetitions gave.
 struct Measured {

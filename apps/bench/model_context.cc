@@ -17,6 +17,10 @@ bool needs_queries(const std::vector<ModeRun>& runs) {
   });
 }
 
+model::Compute compute_of(const ModelOptions& o) {
+  return o.compute == "f32" ? model::Compute::kF32 : model::Compute::kAuto;
+}
+
 }  // namespace
 
 model::KvCache::Shape cache_shape(const ModelOptions& o, const ModelInput& in,
@@ -48,14 +52,6 @@ std::unique_ptr<OutputLock> claim_snapshot(const ModelOptions& o, const SparseMo
       model::kv_snapshot_bytes(cache_shape(o, in, prompt), prompt, in.model.config.n_heads,
                                std::min(prompt, sparse.train)));
 }
-
-namespace {
-
-model::Compute compute_of(const ModelOptions& o) {
-  return o.compute == "f32" ? model::Compute::kF32 : model::Compute::kAuto;
-}
-
-}  // namespace
 
 ModelContext::ModelContext(const ModelOptions& o, const SparseModeOptions& sparse,
                            const ModelInput& in, std::span<const std::int32_t> prompt,

@@ -52,6 +52,12 @@ index::IndexSpec with_defaults(const index::IndexSpec& given, const index::Index
   return index::check_index_spec(spec);
 }
 
+void bind_repetitions(CLI::App& app, int& repetitions) {
+  app.add_option("-r,--repetitions", repetitions, "Repetitions, modes interleaved")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+}
+
 }  // namespace
 
 void bind(CLI::App& app, SparseModeOptions& o) {
@@ -124,9 +130,7 @@ void bind(CLI::App& app, DecodeOptions& o) {
   app.add_option("-n,--n-decode", o.n_decode, "Tokens decoded per repetition")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
-  app.add_option("-r,--repetitions", o.repetitions, "Repetitions, modes interleaved")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
+  bind_repetitions(app, o.repetitions);
   bind(app, o.sparse);
 }
 
@@ -161,9 +165,7 @@ void bind(CLI::App& app, AttentionOptions& o) {
   app.add_option("--queries", o.queries, "Queries measured per layer: the last ones of the context")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
-  app.add_option("-r,--repetitions", o.repetitions, "Repetitions, modes interleaved")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
+  bind_repetitions(app, o.repetitions);
   bind(app, o.sparse);
 }
 

@@ -8,25 +8,17 @@
 #include <numeric>
 
 #include "lib/bench/roofline.h"
+#include "lib/core/clock.h"
 #include "lib/core/progress.h"
 
 namespace ra::bench_app {
-namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double ms_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
-
-}  // namespace
-
 double PrefillRun::mean_peak_tflop_s() const {
   return std::accumulate(peak_tflop_s.begin(), peak_tflop_s.end(), 0.0) /
          static_cast<double>(peak_tflop_s.size());
 }
 
 PrefillRun timed_prefill(model::Decoder& decoder, std::span<const std::int32_t> ids) {
+  using Clock = std::chrono::steady_clock;
   constexpr double kProbeEveryMs = 1000;
   PrefillRun run;
   run.tokens = std::ssize(ids);

@@ -18,6 +18,7 @@
 #include "apps/bench/quality_table.h"
 #include "lib/bench/results.h"
 #include "lib/bench/roofline.h"
+#include "lib/core/clock.h"
 #include "lib/core/error.h"
 #include "lib/core/memory.h"
 #include "lib/core/progress.h"
@@ -138,7 +139,7 @@ class QualityBench {
     model::StepTimes times;
     const auto start = Clock::now();
     const auto logits = context_.decoder().step(id, &times);
-    m.step_ms.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
+    m.step_ms.push_back(ms_since(start));
     m.attend += times.attend;
     return logits;
   }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "kernels/ops.h"
+#include "lib/core/clock.h"
 #include "lib/core/error.h"
 #include "lib/core/parallel.h"
 
@@ -14,10 +15,6 @@ namespace ra::attention {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double ms_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
 
 std::size_t size(auto n) { return static_cast<std::size_t>(n); }
 

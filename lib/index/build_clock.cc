@@ -5,6 +5,7 @@
 #include <ctime>
 #include <thread>
 
+#include "lib/core/clock.h"
 #include "lib/core/parallel.h"
 
 namespace ra::index {
@@ -14,10 +15,6 @@ double thread_cpu_s() {
   timespec t{};
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
   return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-}
-
-double ms_since(std::chrono::steady_clock::time_point t) {
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - t).count();
 }
 
 }  // namespace
