@@ -53,6 +53,7 @@ Json model_config(const ModelOptions& o, const SparseModeOptions& sparse,
   config.update(own);
   config.update({{"kv_dtype", o.kv_dtype},
                  {"compute", o.compute},
+                 {"load_mode", o.load_mode},
                  {"k", index ? Json(sparse.k) : none},
                  {"sink", dense ? none : Json(sparse.sink)},
                  {"window", dense ? none : Json(sparse.window)},

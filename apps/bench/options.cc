@@ -108,7 +108,8 @@ void bind(CLI::App& app, ModelOptions& o, const std::string& contexts_help) {
   app.add_option("--compute", o.compute, "auto, or f32 arithmetic throughout")
       ->check(CLI::IsMember({"auto", "f32"}))
       ->capture_default_str();
-  app.add_option("--load-mode", o.load_mode, "mmap or read")
+  app.add_option("--load-mode", o.load_mode,
+                 "Weights: read (into large pages, which decode reads faster) or mmap")
       ->check(CLI::IsMember({"mmap", "read"}))
       ->capture_default_str();
   app.add_option("--check-tensors", o.check_tensors, "Check block scales for NaN/Inf: on or off")

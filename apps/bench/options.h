@@ -29,7 +29,7 @@ void bind(CLI::App& app, SparseModeOptions& o);
 // What decode and quality share: a model, a text, and how it runs.
 struct ModelOptions {
   std::string model, text, tokens_file, contexts;
-  std::string kv_dtype = "bf16", compute = "auto", load_mode = "mmap", check_tensors = "on",
+  std::string kv_dtype = "bf16", compute = "auto", load_mode = "read", check_tensors = "on",
               utf8 = "strict";
   std::string kv_in, kv_out;
   bool trust_kv = false, force = false;

@@ -2,6 +2,8 @@
 """llama.cpp (PyPI llama-cpp-python) on the same GGUF, tokens and threads as ra-bench: prefill of
 `context - n` tokens, then n single-token steps. Appends one result record.
 
+Weights are read, not mapped: decode is a little faster so.
+
 LEVEL names the build ("" = all the CPU has) and goes into the record.
 
 usage: llama_cpp_decode.py MODEL IDS CONTEXT N THREADS FLASH(0|1) LEVEL OUT.jsonl
@@ -30,7 +32,7 @@ def main(model, ids_file, context, n, threads, flash, level, out):
     ids = [int(line) for line in pathlib.Path(ids_file).read_text().split()][:context]
     prompt = context - n
     llm = llama_cpp.Llama(model, n_ctx=context, n_threads=threads, n_threads_batch=threads, n_batch=512,
-                          n_ubatch=512, flash_attn=flash, verbose=False)
+                          n_ubatch=512, flash_attn=flash, use_mmap=False, verbose=False)
     llm.eval(ids[:16])  # warm-up: pages of the weights, thread pool
     llm.reset()
     start = time.perf_counter()

@@ -19,8 +19,8 @@
 //
 // The tile unit does 16 products of 16 cycles for 32 rows and 32 keys; an exponential in f32 costs
 // the vector units more than that. So Q^T is scaled until a score counts 1/128 of a power of two,
-// and the tiles start at 127 * 128 - reference: the score, as an integer, then *is* the bf16 number
-// whose exponent is right and whose mantissa is the fraction f where 2^f - 1 is wanted. A table of
+// and 127 * 128 - reference is added: the score, as an integer, then *is* the bf16 number whose
+// exponent is right and whose mantissa is the fraction f where 2^f - 1 is wanted. A table of
 // the difference finishes it, for 32 weights at a time (Schraudolph, "A fast, compact approximation
 // of the exponential function", 1999, with a table for his constant). Both roundings are of the
 // size of bf16's own.
@@ -229,22 +229,21 @@ class CausalTile {
     add_values(s);
   }
 
-  // s_ [lane tile][64 keys][16 lanes] = start + K * Q^T, 64 dimensions of Q^T at a time.
+  // s_ [lane tile][64 keys][16 lanes] = K * Q^T, 64 dimensions of Q^T at a time.
   void score(const Step& s, const Keys& k) {
     const char* rows = static_cast<const char*>(k.rows) + s.chunk * kChunk * k.row_bytes;
     before_tile_loads();
     for (std::size_t c = 0; c < d_; c += 64) {
       const float* q = q_ + s.row * d_ / 2 + 8 * c;
-      c + 64 <= d_ ? score_dims<2>(s, q, rows + 2 * c, k.row_bytes, c > 0)
-                   : score_dims<1>(s, q, rows + 2 * c, k.row_bytes, c > 0);
+      c + 64 <= d_ ? score_dims<2>(q, rows + 2 * c, k.row_bytes, c > 0)
+                   : score_dims<1>(q, rows + 2 * c, k.row_bytes, c > 0);
     }
   }
 
   template <int kSteps>  // of 32 dimensions
-  RA_ALWAYS_INLINE void score_dims(const Step& s, const float* q, const char* keys,
-                                   std::size_t row_bytes, bool add) {
-    const float* start = start_ + s.row;
-    const std::size_t next_lanes = 8 * d_, stride = add ? 64 : 0;  // one start for every key
+  RA_ALWAYS_INLINE void score_dims(const float* q, const char* keys, std::size_t row_bytes,
+                                   bool add) {
+    const std::size_t next_lanes = 8 * d_;
     _tile_loadd(4, q, 64);
     _tile_loadd(5, q + next_lanes, 64);
     if constexpr (kSteps == 2) {
@@ -256,11 +255,17 @@ class CausalTile {
       float* to = s_ + 256 * i;
       _tile_loadd(2, rows, row_bytes);
       if constexpr (kSteps == 2) _tile_loadd(3, rows + 64, row_bytes);
-      _tile_loadd(0, add ? to : start, stride);
+      if (add)
+        _tile_loadd(0, to, 64);
+      else
+        _tile_zero(0);
       _tile_dpbf16ps(0, 2, 4);
       if constexpr (kSteps == 2) _tile_dpbf16ps(0, 3, 6);
       _tile_stored(0, to, 64);
-      _tile_loadd(1, add ? to + kLaneScores : start + 16, stride);
+      if (add)
+        _tile_loadd(1, to + kLaneScores, 64);
+      else
+        _tile_zero(1);
       _tile_dpbf16ps(1, 2, 5);
       if constexpr (kSteps == 2) _tile_dpbf16ps(1, 3, 7);
       _tile_stored(1, to + kLaneScores, 64);
@@ -309,24 +314,27 @@ class CausalTile {
     score(at, k);
     mask(at, k);
     const __m512i excess = _mm512_load_si512(kMantissaExcess);
-    const __m512i ones = _mm512_set1_epi32(0x3f803f80);
+    const __m512i odd_half = _mm512_set1_epi32(static_cast<int>(0xffff0000));
     const __m512i limit = _mm512_set1_epi16(static_cast<short>((127 + kSlack) * 128));
     __m512i most = _mm512_setzero_si512();
     __m512 sums[2], before[2];
     for (std::size_t l = 0; l < 2; ++l) {
       const float* s = s_ + l * kLaneScores;
       float* p = p_ + l * kLaneWeights;
-      __m512 sum[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+      const __m512 start = _mm512_load_ps(start_ + at.row + 16 * l);
+      // Not by dot products of bf16 pairs: they take the tile unit's place.
+      __m512 even = _mm512_setzero_ps(), odd = _mm512_setzero_ps();
       RA_UNROLL(16)
       for (std::size_t i = 0; i < kChunk / 2; ++i) {
         const __m512i pair =
-            pair_weights(_mm512_load_ps(s + 32 * i), _mm512_load_ps(s + 32 * i + 16), excess);
+            pair_weights(_mm512_add_ps(_mm512_load_ps(s + 32 * i), start),
+                         _mm512_add_ps(_mm512_load_ps(s + 32 * i + 16), start), excess);
         most = _mm512_max_epu16(most, pair);
-        sum[i % 2] = _mm512_dpbf16_ps(sum[i % 2], reinterpret_cast<__m512bh>(pair),
-                                      reinterpret_cast<__m512bh>(ones));
+        even = _mm512_add_ps(even, _mm512_castsi512_ps(_mm512_slli_epi32(pair, 16)));
+        odd = _mm512_add_ps(odd, _mm512_castsi512_ps(_mm512_and_si512(pair, odd_half)));
         _mm512_store_si512(p + 16 * i, pair);
       }
-      sums[l] = _mm512_add_ps(sum[0], sum[1]);
+      sums[l] = _mm512_add_ps(even, odd);
       before[l] = _mm512_load_ps(sum_ + at.row + 16 * l);
     }
     const __m512 zero = _mm512_setzero_ps();
@@ -338,8 +346,8 @@ class CausalTile {
     return fits;
   }
 
-  // Makes the largest score of a step the reference where it is above the one there is. Scores lie
-  // at start + units: the new start puts the largest at kOne.
+  // Makes the largest score of a step the reference where it is above the one there is: the new
+  // start puts it at kOne.
   void raise_reference(const Step& at) {
     for (std::size_t l = 0; l < 2; ++l) {
       const float* s = s_ + l * kLaneScores;
@@ -348,6 +356,7 @@ class CausalTile {
         most = _mm512_max_ps(most, _mm512_load_ps(s + 16 * i));
       const std::size_t lanes = at.row + 16 * l;
       const __m512 before = _mm512_load_ps(start_ + lanes), sum = _mm512_load_ps(sum_ + lanes);
+      most = _mm512_add_ps(most, before);
       const __m512 one = _mm512_set1_ps(kOne);
       const __mmask16 lacks = _mm512_cmp_ps_mask(sum, _mm512_setzero_ps(), _CMP_EQ_OQ);
       const __mmask16 sees = _mm512_cmp_ps_mask(

@@ -18,10 +18,10 @@ using gemm_panel::round_up;
 using gemm_panel::smaller;
 
 constexpr std::size_t kPanelRows = gemm_panel::kRowsBf16;
-// Tiles of columns taken at once: 32 tokens of them, 28 KiB, stay in the first-level cache for all
-// rows of the panel. A step loads 4 KiB in the 64 cycles of its products; the second-level cache
-// alone gives about 40 bytes a cycle.
-constexpr std::size_t kDepth = 14;
+// Most tiles of columns taken at once: 32 tokens of them, 32 KiB, stay in the first-level cache for
+// all rows of the panel. A step loads 4 KiB in the 64 cycles of its products; the second-level
+// cache alone gives about 40 bytes a cycle.
+constexpr std::size_t kDepth = 16;
 
 class GemmAmx {
  public:
@@ -37,16 +37,18 @@ class GemmAmx {
       const std::size_t rows = smaller(kPanelRows, a_.rows - r);
       for (std::size_t c = 0; c < a_.cols; c += kPanelCols) {
         const std::size_t cols = smaller(kPanelCols, a_.cols - c), steps = (cols + 31) / 32;
+        const std::size_t turns = (steps + kDepth - 1) / kDepth,
+                          depth = (steps + turns - 1) / turns;
         for (std::size_t i = 0; i < round_up(rows, kGemmRows); i += 16)
           pack_weight_rows(a_.type, a_.w + (r + i) * a_.row_bytes, a_.row_bytes,
                            i < rows ? smaller(16, rows - i) : 0, c, cols, strip_,
                            panel_ + i / 16 * steps * kTileBytes);
         before_tile_loads();
         for (std::size_t t = 0; t < a_.tokens; t += kGemmTokens)
-          for (std::size_t k = 0; k < steps; k += kDepth)
+          for (std::size_t k = 0; k < steps; k += depth)
             for (std::size_t i = 0; i < rows; i += kGemmRows)
               multiply({t, r + i, smaller(kGemmRows, rows - i)}, c / 32 + k,
-                       smaller(kDepth, steps - k), panel_ + (i / 16 * steps + k) * kTileBytes,
+                       smaller(depth, steps - k), panel_ + (i / 16 * steps + k) * kTileBytes,
                        steps * kTileBytes);
       }
     }

@@ -39,7 +39,7 @@ struct StepTimes {
 class Decoder {
  public:
   struct Options {
-    std::size_t chunk = 512;  // rows of one prefill pass
+    std::size_t chunk = 1024;  // rows of one prefill pass
   };
   Decoder(const Model& model, Backend& backend, KvCache& cache, AttentionPolicy& attention,
           const Options& options);
