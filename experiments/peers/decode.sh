@@ -35,12 +35,16 @@ with h5py.File(sys.argv[1]) as f: print(*f['tokens/ids'][:], sep='\n')" "$dump" 
   echo "$ids"
 }
 
-# One length: llama.cpp with and without flash attention, then ra-bench. At 8,192 only without: its
-# decode is several times slower with, and each prefill takes minutes.
+# One length: llama.cpp with and without flash attention, ra-bench before and after each. At 8,192
+# only without: its decode is several times slower with, and each prefill takes minutes.
 compare() {  # round, model, ids, context, decoded, interpreter, level
+  ours "$@"
   for flash in 0 $([[ $4 -ge 8192 ]] || echo 1); do
     "$6" $here/llama_cpp_decode.py "$2" "$3" "$4" "$5" "$threads" $flash "$7" "$out/decode.jsonl"
+    ours "$@"
   done
+}
+ours() {
   "$bin/bench/ra-bench" decode -m "$2" --tokens-file "$3" -c "$4" -n "$5" -r 1 -t "$threads" --mode full \
     ${7:+--cpu-level "$7"} --pair "$1" -o "$out/decode.jsonl" --format none
 }

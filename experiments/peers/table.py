@@ -13,7 +13,7 @@ def main(path):
     for line in open(path):
         r = json.loads(line)
         c = r["config"]
-        models.setdefault(c["model_sha256"], c.get("model"))
+        models[c["model_sha256"]] = c.get("model") or models.get(c["model_sha256"])
         ours = r["tool"] == "ra-bench"
         level = r["provenance"]["isa"] if ours else r["provenance"]["isa"].replace("native", "amx")
         key = (c["model_sha256"], "avx2" if level == "avx2" else "native", c["context"], c["n_decode"])

@@ -15,7 +15,8 @@ double multiply_peak_lanes(std::size_t rounds) {
   constexpr std::size_t kSums = 12;
   typename S::V sums[kSums], a = S::set1(1), b = S::set1(0.5f);
   asm volatile("" : "+v"(a), "+v"(b));  // not constants
-  for (auto& s : sums) s = S::zero();
+  RA_UNROLL(12)  // or the sums would live in memory
+  for (std::size_t i = 0; i < kSums; ++i) sums[i] = S::zero();
   for (std::size_t r = 0; r < rounds; ++r) {
     RA_UNROLL(12)
     for (std::size_t i = 0; i < kSums; ++i) {
