@@ -3,14 +3,18 @@
 #include "lib/bench/compare.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
 
 #include "apps/bench/options.h"
+#include "lib/bench/export.h"
 #include "lib/bench/table.h"
 #include "lib/core/error.h"
+#include "lib/core/output_file.h"
 
 namespace ra::bench_app {
 namespace {
@@ -28,6 +32,32 @@ double parse_threshold(std::string_view text) {
 }
 
 std::string percent(double x) { return std::isfinite(x) ? fmt::format("{:+.2f} %", 100 * x) : "-"; }
+
+struct Export {
+  std::string format;
+  std::filesystem::path file;
+};
+
+std::vector<Export> parse_exports(const std::vector<std::string>& given) {
+  std::vector<Export> out;
+  for (const std::string& text : given) {
+    const std::size_t at = text.find('=');
+    const std::string format = text.substr(0, at);
+    if (std::ranges::find(bench::export_formats(), format) == bench::export_formats().end())
+      fail_usage(
+          "--export", fmt::format("'{}' is not a format", format),
+          fmt::format("FORMAT=FILE with one of {}", fmt::join(bench::export_formats(), ", ")));
+    if (at == std::string::npos || at + 1 == text.size())
+      fail_usage("--export", fmt::format("'{}' names no file", text), "FORMAT=FILE");
+    out.push_back({format, text.substr(at + 1)});
+  }
+  return out;
+}
+
+void write_exports(const std::vector<Export>& exports, const std::vector<bench::Measurement>& all) {
+  for (const Export& e : exports)
+    write_file(e.file, bench::export_as(e.format, all), /*force=*/true);
+}
 
 Exit exit_of(bench::Verdict v) {
   switch (v) {
@@ -47,7 +77,16 @@ int run_compare(const CompareOptions& o, const cli::CommonOptions& common) {
                                       .alpha = o.alpha,
                                       .allow_missing = o.allow_missing,
                                       .seed = common.seed};
-  const auto base = bench::read_measurements(o.base), fresh = bench::read_measurements(o.fresh);
+  const std::vector<Export> exports = parse_exports(o.exports);
+  if (o.fresh.empty() && exports.empty())
+    fail_usage("new", "one file is nothing to compare", "give the second, or --export FORMAT=FILE");
+  const auto base = bench::read_measurements(o.base);
+  if (o.fresh.empty()) {
+    write_exports(exports, base);
+    return static_cast<int>(Exit::kOk);
+  }
+  const auto fresh = bench::read_measurements(o.fresh);
+  write_exports(exports, fresh);
   const bench::CompareReport report = bench::compare(base, fresh, options);
   std::size_t quiet_rows = 0;
   bench::Table table(

@@ -38,7 +38,8 @@ int main(int argc, char** argv) {
       app, "quality", "Losses and hidden facts found, every mode beside full attention", quality);
   const CLI::App* attention_app =
       subcommand(app, "attention", "The same modes on a dump, without a model", attention);
-  subcommand(app, "compare", "Two result files: exit 0 no regression, 1 regression, 3 inconclusive",
+  subcommand(app, "compare",
+             "Two result files: exit 0 no regression, 1 regression, 3 inconclusive; or convert one",
              compare);
   return ra::cli::run(app, common, argc, argv, [&] {
     if (decode_app->parsed()) return run_decode(decode, common);

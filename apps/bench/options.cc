@@ -172,7 +172,11 @@ void bind(CLI::App& app, AttentionOptions& o) {
 
 void bind(CLI::App& app, CompareOptions& o) {
   app.add_option("base", o.base, "Result records or Google Benchmark JSON")->required();
-  app.add_option("new", o.fresh, "The same of the version under test")->required();
+  app.add_option("new", o.fresh, "The same of the version under test");
+  app.add_option("--export", o.exports,
+                 "FORMAT=FILE: write the measurements of the last file named as googlebench,\n"
+                 "smaller-is-better, md or csv; with one file that is all (repeat)")
+      ->type_name("FORMAT=FILE");
   app.add_option("--threshold", o.threshold, "Smallest slow-down that counts")
       ->capture_default_str();
   app.add_option("--alpha", o.alpha, "Family-wise error rate (Holm)")

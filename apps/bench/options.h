@@ -65,6 +65,7 @@ void bind(CLI::App& app, AttentionOptions& o);
 
 struct CompareOptions {
   std::string base, fresh;
+  std::vector<std::string> exports;  // FORMAT=FILE
   std::string threshold = "3%";
   double alpha = 0.01;
   bool allow_missing = false;

@@ -9,7 +9,9 @@
 #include "kernels/gemm.h"
 
 // bf16 tiles: A = activations [16 tokens, 32], B = weights [32, 16 rows] as pairs, C = y. Four C
-// tiles (32 tokens x 32 rows) use each loaded tile twice, which halves the loads.
+// tiles (32 tokens x 32 rows) use each loaded tile twice, which halves the loads. A block of y
+// takes all columns of a panel at once: its sums are written to distant lines, which costs more
+// than tiles of x that come from the second-level cache instead of the first.
 namespace ra::kernels {
 namespace {
 
@@ -18,10 +20,6 @@ using gemm_panel::round_up;
 using gemm_panel::smaller;
 
 constexpr std::size_t kPanelRows = gemm_panel::kRowsBf16;
-// Most tiles of columns taken at once: 32 tokens of them, 32 KiB, stay in the first-level cache for
-// all rows of the panel. A step loads 4 KiB in the 64 cycles of its products; the second-level
-// cache alone gives about 40 bytes a cycle.
-constexpr std::size_t kDepth = 16;
 
 class GemmAmx {
  public:
@@ -37,19 +35,15 @@ class GemmAmx {
       const std::size_t rows = smaller(kPanelRows, a_.rows - r);
       for (std::size_t c = 0; c < a_.cols; c += kPanelCols) {
         const std::size_t cols = smaller(kPanelCols, a_.cols - c), steps = (cols + 31) / 32;
-        const std::size_t turns = (steps + kDepth - 1) / kDepth,
-                          depth = (steps + turns - 1) / turns;
         for (std::size_t i = 0; i < round_up(rows, kGemmRows); i += 16)
           pack_weight_rows(a_.type, a_.w + (r + i) * a_.row_bytes, a_.row_bytes,
                            i < rows ? smaller(16, rows - i) : 0, c, cols, strip_,
                            panel_ + i / 16 * steps * kTileBytes);
         before_tile_loads();
         for (std::size_t t = 0; t < a_.tokens; t += kGemmTokens)
-          for (std::size_t k = 0; k < steps; k += depth)
-            for (std::size_t i = 0; i < rows; i += kGemmRows)
-              multiply({t, r + i, smaller(kGemmRows, rows - i)}, c / 32 + k,
-                       smaller(depth, steps - k), panel_ + (i / 16 * steps + k) * kTileBytes,
-                       steps * kTileBytes);
+          for (std::size_t i = 0; i < rows; i += kGemmRows)
+            multiply({t, r + i, smaller(kGemmRows, rows - i)}, c / 32, steps,
+                     panel_ + i / 16 * steps * kTileBytes);
       }
     }
   }
@@ -59,10 +53,8 @@ class GemmAmx {
     std::size_t token, row, rows;
   };
 
-  // y += tiles first..first+steps of the block's tokens times those of the panel at w; the next 16
-  // rows of weights lie w_next further.
-  void multiply(const Block& b, std::size_t first, std::size_t steps, const std::byte* w,
-                std::size_t w_next) {
+  // y += tiles first .. first + steps of the block's tokens times those of 32 rows of the panel.
+  void multiply(const Block& b, std::size_t first, std::size_t steps, const std::byte* w) {
     const std::size_t tokens = smaller(kGemmTokens, a_.tokens - b.token), rows = b.rows;
     const std::byte* x = a_.packed + b.token * token_steps_ * 64 + first * kTileBytes;
     float* y = a_.y + b.token * a_.y_stride + b.row;
@@ -79,7 +71,7 @@ class GemmAmx {
     } else {
       zero_sums();
     }
-    const std::size_t x_next = token_steps_ * kTileBytes;
+    const std::size_t x_next = token_steps_ * kTileBytes, w_next = steps * kTileBytes;
     for (std::size_t k = 0; k < steps; ++k, x += kTileBytes, w += kTileBytes) {
       _tile_loadd(4, x, 64);
       _tile_loadd(6, w, 64);

@@ -7,41 +7,12 @@
 #include <cmath>
 #include <map>
 
+#include "lib/bench/value_rules.h"
 #include "lib/stats/quantiles.h"
 #include "lib/stats/shift.h"
 
 namespace ra::bench {
 namespace {
-
-// Deterministic numbers that are judged: first row whose prefix fits. What fits none is not judged.
-struct ValueRule {
-  std::string_view prefix;
-  bool larger_is_better;
-  double relative, absolute;  // tolerated change: relative * |base| + absolute
-};
-constexpr ValueRule kRules[] = {
-    {"work_allocs", false, 0.02, 2},
-    {"work_", false, 0, 1e-9},
-    {"recall_", true, 0, 1e-3},
-    {"mass_", true, 0, 1e-3},
-    {"robust_", true, 0, 5e-3},
-    {"scanned_frac", false, 1e-3, 0},
-    {"output_rel_l2", false, 1e-2, 1e-6},
-    {"output_cosine", true, 0, 1e-4},
-    {"kld_", false, 5e-2, 1e-7},
-    {"same_top1_frac", true, 0, 1e-9},
-    {"nll", false, 0, 1e-3},
-    {"needle_", true, 0, 1e-9},
-    {"index_bytes", false, 1e-3, 0},
-    {"reachable_frac", true, 0, 1e-3},
-    {"recovery_", true, 0, 1e-3},
-};
-
-const ValueRule* rule_of(const std::string& name) {
-  for (const ValueRule& r : kRules)
-    if (name.starts_with(r.prefix)) return &r;
-  return nullptr;
-}
 
 Comparison compare_value(const Measurement& m, const std::string& metric, const ValueRule& rule,
                          double base, double fresh) {
@@ -220,7 +191,7 @@ CompareReport compare(const std::vector<Measurement>& base, const std::vector<Me
       continue;
     }
     for (const auto& [metric, value] : b.values) {
-      const ValueRule* rule = rule_of(metric);
+      const ValueRule* rule = value_rule(metric);
       const auto other = f.values.find(metric);
       if (rule != nullptr && other != f.values.end())
         report.rows.push_back(compare_value(b, metric, *rule, value, other->second));

@@ -299,6 +299,25 @@ def test_compare_counters_need_no_statistics(compare):
     assert "work_distances" in compare(made_up(), made_up(seed=2), "-v", code=0).stdout
 
 
+def test_compare_exports_the_new_side(compare, tmp_path):
+    files = {f: tmp_path / f for f in ("googlebench", "smaller-is-better", "md", "csv")}
+    exports = [a for f, path in files.items() for a in ("--export", f"{f}={path}")]
+    compare(made_up(10), made_up(20, 2), *exports, code=1)
+    (benchmark,) = json.loads(files["googlebench"].read_text())["benchmarks"]
+    assert 19 < benchmark["real_time"] < 21 and benchmark["time_unit"] == "ms" and benchmark["work_distances"] == 1000
+    assert {e["unit"] for e in json.loads(files["smaller-is-better"].read_text())} == {"ms", "count"}
+    assert "work_distances" in files["md"].read_text() and "work_distances" in files["csv"].read_text()
+
+
+def test_one_file_is_only_converted(compare, tmp_path):
+    compare(made_up(10), made_up(10), code=0)
+    run("compare", tmp_path / "base", "--export", f"googlebench={tmp_path}/b.json", code=0)
+    run("compare", tmp_path / "b.json", tmp_path / "b.json", code=3)  # one sample each
+    assert "one file" in run("compare", tmp_path / "base", code=2).stderr
+    assert "not a format" in run("compare", tmp_path / "base", "--export", "xml=a", code=2).stderr
+    assert "names no file" in run("compare", tmp_path / "base", "--export", "md", code=2).stderr
+
+
 def test_compare_is_inconclusive_rather_than_silent(compare):
     assert "too few samples" in compare(made_up(samples=3), made_up(seed=2, samples=3), code=3).stdout
     both, one = made_up() + made_up(mode="knn"), made_up(seed=2)

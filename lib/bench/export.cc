@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/bench/export.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cmath>
+#include <optional>
+
+#include "lib/bench/table.h"
+#include "lib/bench/value_rules.h"
+#include "lib/core/error.h"
+#include "lib/stats/quantiles.h"
+
+namespace ra::bench {
+namespace {
+
+constexpr std::array<std::string_view, 4> kFormats = {"googlebench", "smaller-is-better", "md",
+                                                      "csv"};
+
+struct TimeSummary {
+  double p25 = 0, median = 0, p75 = 0;
+  std::size_t n = 0;
+  std::string unit;  // "ns", "us", "ms"
+};
+
+std::optional<TimeSummary> time_of(const Measurement& m) {
+  std::vector<double> samples;
+  for (const auto& [pair, times] : m.times)
+    samples.insert(samples.end(), times.begin(), times.end());
+  if (m.time_name.empty() || samples.empty()) return std::nullopt;
+  return TimeSummary{.p25 = stats::quantile(samples, 0.25),
+                     .median = stats::quantile(samples, 0.5),
+                     .p75 = stats::quantile(samples, 0.75),
+                     .n = samples.size(),
+                     .unit = m.time_name.substr(m.time_name.rfind('_') + 1)};
+}
+
+std::string googlebench(const std::vector<Measurement>& all) {
+  Json benchmarks = Json::array();
+  for (const Measurement& m : all) {
+    Json b = {{"name", m.name}, {"run_name", m.name}, {"run_type", "iteration"}};
+    if (const auto t = time_of(m)) {
+      b["iterations"] = t->n;
+      b["real_time"] = b["cpu_time"] = t->median;
+      b["time_unit"] = t->unit;
+    } else {  // the format knows no benchmark without a time
+      b["iterations"] = 1;
+      b["real_time"] = b["cpu_time"] = 0.0;
+      b["time_unit"] = "ns";
+    }
+    for (const auto& [name, value] : m.values)
+      if (std::isfinite(value)) b[name] = value;
+    benchmarks.push_back(std::move(b));
+  }
+  const auto& machine = all.front().machine;
+  const auto of = [&](const char* field) {
+    const auto it = machine.find(field);
+    return it == machine.end() ? std::string() : it->second;
+  };
+  const Json context = {{"host_name", of("cpu")}, {"num_cpus", of("threads")}, {"isa", of("isa")}};
+  return Json{{"context", context}, {"benchmarks", benchmarks}}.dump(2) + "\n";
+}
+
+std::string smaller_is_better(const std::vector<Measurement>& all) {
+  Json list = Json::array();
+  for (const Measurement& m : all) {
+    std::string extra;
+    for (const auto& [field, value] : m.machine)
+      extra += fmt::format("{}{}: {}", extra.empty() ? "" : "\n", field, value);
+    if (const auto t = time_of(m))
+      list.push_back({{"name", fmt::format("{} {}", m.name, m.time_name)},
+                      {"unit", t->unit},
+                      {"value", t->median},
+                      {"range", fmt::format("{:.4g} to {:.4g}", t->p25, t->p75)},
+                      {"extra", extra}});
+    for (const auto& [name, value] : m.values) {
+      const ValueRule* rule = value_rule(name);
+      if (rule == nullptr || rule->larger_is_better || !std::isfinite(value)) continue;
+      list.push_back({{"name", fmt::format("{} {}", m.name, name)},
+                      {"unit", name.ends_with("_bytes")  ? "bytes"
+                               : name.ends_with("_frac") ? "share"
+                                                         : "count"},
+                      {"value", value},
+                      {"extra", extra}});
+    }
+  }
+  return list.dump(2) + "\n";
+}
+
+std::string table(std::string_view format, const std::vector<Measurement>& all) {
+  Table t({"<measurement", "<number", "value", "p25", "p75", "samples"});
+  for (const Measurement& m : all) {
+    if (const auto time = time_of(m))
+      t.add({m.name, m.time_name, fmt::format("{:.6g}", time->median),
+             fmt::format("{:.6g}", time->p25), fmt::format("{:.6g}", time->p75),
+             std::to_string(time->n)});
+    for (const auto& [name, value] : m.values)
+      t.add({m.name, name, fmt::format("{:.6g}", value), "", "", ""});
+  }
+  return t.render(format);
+}
+
+}  // namespace
+
+std::span<const std::string_view> export_formats() { return kFormats; }
+
+std::string export_as(std::string_view format, const std::vector<Measurement>& all) {
+  RA_CHECK(!all.empty());
+  if (format == "googlebench") return googlebench(all);
+  if (format == "smaller-is-better") return smaller_is_better(all);
+  return table(format, all);
+}
+
+}  // namespace ra::bench

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Measurements in the formats of other trackers.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/bench/measurement.h"
+
+namespace ra::bench {
+
+// googlebench: Google Benchmark's JSON (its compare.py reads it): the median of the samples as
+//   real_time and cpu_time, deterministic numbers as counters.
+// smaller-is-better: github-action-benchmark's list of name, unit, value, range and extra; of the
+//   deterministic numbers those that grow when things get worse.
+// md, csv: one row a number.
+std::span<const std::string_view> export_formats();
+
+// `format` is one of export_formats(). NaN and infinities, which JSON has not, are left out.
+std::string export_as(std::string_view format, const std::vector<Measurement>& all);
+
+}  // namespace ra::bench
