@@ -106,7 +106,7 @@ ExactStep exact_step(const LayerVectors& v, const store::DumpInfo& info, const O
   ExactStep e{std::vector<std::vector<float>>(size(info.n_heads)),
               std::vector<std::vector<std::uint32_t>>(size(info.n_heads))};
   const std::size_t n = size(pos + 1), dim = size(info.head_dim), first = size(o.sink),
-                    count = size(pos + 1 - o.window - o.sink);
+                    count = size(pos - o.window - o.sink);
   index::CutScratch cut;
   for (std::size_t h = 0; h < e.logits.size(); ++h) {
     const kernels::KvRows rows = v.cache.rows(
@@ -150,7 +150,7 @@ Point judge(const ExactStep& e, const std::vector<std::vector<std::uint32_t>>& f
     for (std::size_t i = 0; i < logits.size(); ++i) {
       const double w = std::exp(static_cast<double>(logits[i]) - most);
       sum += w;
-      if (i < size(o.sink) || i > size(pos - o.window)) kept += w;
+      if (i < size(o.sink) || i >= size(pos - o.window)) kept += w;
     }
     for (const std::uint32_t id : ids) kept += std::exp(static_cast<double>(logits[id]) - most);
     p.mass += kept / sum / heads;
@@ -246,7 +246,7 @@ class Growth {
     std::vector<Point> points;
     Matrix<float> out(1, size(info.n_heads * info.value_dim));
     for (std::int64_t pos = prompt_; pos < info.n_tokens; ++pos) {
-      if (variant == Variant::kRebuilt && pos + 1 - built >= o_.flush) {
+      if (variant == Variant::kRebuilt && pos - built >= o_.flush) {
         built += o_.flush;
         v.append(cache, built);
         policy = std::make_unique<attention::SparseAttention>(make(spec, variant));
@@ -288,18 +288,19 @@ class Growth {
                      {"flush", o_.flush},
                      {"growth", name}});
     const std::pair<const char*, double Point::*> fields[] = {
-        {"position", &Point::position},     {"recall_id", &Point::recall},
-        {"recall_old", &Point::recall_old}, {"recall_new", &Point::recall_new},
-        {"new_frac", &Point::new_frac},     {"mass_all_frac", &Point::mass},
-        {"scanned_frac", &Point::scanned}};
+        {"recall_id", &Point::recall},      {"recall_old", &Point::recall_old},
+        {"recall_new", &Point::recall_new}, {"new_frac", &Point::new_frac},
+        {"mass_all_frac", &Point::mass},    {"scanned_frac", &Point::scanned}};
     for (const auto& [field, member] : fields) {
-      // No new key may be among the best at first: then there is no recall of them.
-      std::vector<double> present;
-      for (const Point& p : points)
-        if (!std::isnan(p.*member)) present.push_back(p.*member);
-      r.samples[field] = {present};
-      if (member != &Point::position)
-        r.metrics[field] = present.empty() ? std::nan("") : stats::mean(present);
+      std::vector<double> values, positions;
+      for (const Point& p : points) {
+        if (std::isnan(p.*member)) continue;
+        values.push_back(p.*member);
+        positions.push_back(p.position);
+      }
+      r.metrics[field] = values.empty() ? std::nan("") : stats::mean(values);
+      r.samples[member == &Point::recall_new ? "position_new" : "position"] = {positions};
+      r.samples[field] = {std::move(values)};
     }
     r.metrics["build_ms"] = build_ms;
     r.metrics["grow_ms"] = grow_ms;

@@ -157,7 +157,7 @@ void LayerIndexes::build_complete(const model::KvCache& cache, std::int64_t sink
   if (whole <= ends_.front()) return;
   const auto start = Clock::now();
   build_pieces(cache, whole, training, seed, {});
-  during_ms_ += ms_since(start);
+  totals_.during_ms += ms_since(start);
 }
 
 void LayerIndexes::build(const model::KvCache& cache, std::int64_t sink, std::int64_t end,
@@ -176,7 +176,8 @@ void LayerIndexes::build(const model::KvCache& cache, std::int64_t sink, std::in
       build_whole(cache, built_end_, training, seed, on_built);
     }
   }
-  build_ms_ = during_ms_ + ms_since(start);
+  totals_.build_ms = totals_.during_ms + ms_since(start);
+  count_totals();
 }
 
 void LayerIndexes::grow(const model::KvCache& cache, int layer, std::int64_t end) {
@@ -195,11 +196,9 @@ void LayerIndexes::forget_growth(int layer) {
   ends_[ordinal(layer)] = built_end_;
 }
 
-IndexTotals LayerIndexes::totals() const {
-  IndexTotals t;
-  t.build_ms = build_ms_;
-  t.during_ms = during_ms_;
-  if (empty()) return t;
+void LayerIndexes::count_totals() {
+  if (empty()) return;
+  IndexTotals& t = totals_;
   const auto n = static_cast<double>(indexes_.size());
   t.stats.reachable_frac = 0;
   for (const auto& index : indexes_) {
@@ -216,7 +215,6 @@ IndexTotals LayerIndexes::totals() const {
     t.stats.degree_max = std::max(t.stats.degree_max, s.degree_max);
     t.stats.reachable_frac += s.reachable_frac / n;
   }
-  return t;
 }
 
 }  // namespace ra::attention

@@ -79,7 +79,7 @@ class LayerIndexes {
   std::size_t slot(int layer, int kv_head, int row) const;
   const index::VectorIndex& at(std::size_t slot) const { return *indexes_[slot]; }
   bool empty() const { return indexes_.empty() || indexes_.front() == nullptr; }
-  IndexTotals totals() const;  // of the build
+  const IndexTotals& totals() const { return totals_; }  // of the build, without growth
 
  private:
   std::size_t ordinal(int layer) const;
@@ -87,6 +87,7 @@ class LayerIndexes {
               const TrainingOf& training, std::uint64_t seed);
   void build_pieces(const model::KvCache& cache, std::int64_t end, const TrainingOf& training,
                     std::uint64_t seed, const std::function<void(int)>& on_built);
+  void count_totals();
   void build_whole(const model::KvCache& cache, std::int64_t end, const TrainingOf& training,
                    std::uint64_t seed, const std::function<void(int)>& on_built);
 
@@ -98,7 +99,7 @@ class LayerIndexes {
   std::int64_t sink_ = 0, built_end_ = 0;
   std::vector<std::int64_t> ends_;                            // [ordinal]
   std::vector<std::unique_ptr<index::VectorIndex>> indexes_;  // [ordinal, kv_head or head]
-  double build_ms_ = 0, during_ms_ = 0;
+  IndexTotals totals_;
 };
 
 }  // namespace ra::attention

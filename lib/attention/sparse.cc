@@ -67,7 +67,7 @@ model::AttendStats SparseAttention::attend(const model::AttendInput& in, MatView
 
 // The positions of a step, after the index has taken in what the buffer has too much of.
 SparseAttention::Ranges SparseAttention::make_ranges(const model::AttendInput& in) {
-  const std::int64_t after = in.pos + 1, window = std::max(begin_, after - options_.window);
+  const std::int64_t window = std::max(end_, in.pos - options_.window);
   if (!indexes_) return {begin_, window, window};
   if (indexes_->empty()) return {begin_, begin_, begin_};
   if (window < indexes_->end(in.layer)) indexes_->forget_growth(in.layer);

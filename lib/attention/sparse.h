@@ -3,11 +3,11 @@
 // window) and the keys an index retrieves are attended at the same time, and the two partial
 // results are merged exactly. Without an index it is a streaming policy (static set only).
 //
-// The window moves with the tokens that are decoded. Keys that fall out of it wait in a buffer
-// whose keys are all scored, and compete with those of the index for the top k. Every `flush` of
-// them are appended to the index as a segment of its own; of types that cannot grow the buffer
-// does. A continuation that is decoded again, or another one of the same prompt, takes the growth
-// back.
+// The window is the last positions before a decoded token, and moves with it. Keys that fall out of
+// it wait in a buffer whose keys are all scored, and compete with those of the index for the top k.
+// Every `flush` of them are appended to the index as a segment of its own; of types that cannot
+// grow the buffer does. A continuation that is decoded again, or another one of the same prompt,
+// takes the growth back.
 #pragma once
 
 #include <cstdint>
@@ -49,7 +49,9 @@ class SparseAttention : public model::AttentionPolicy {
   model::AttendStats attend(const model::AttendInput& in, MatView<float> out) override;
 
   int index_count() const { return indexes_ ? indexes_->count() : 0; }  // how many build() makes
-  IndexTotals totals() const { return indexes_ ? indexes_->totals() : IndexTotals{}; }
+  IndexTotals totals() const {
+    return indexes_ ? indexes_->totals() : IndexTotals{};
+  }  // of the build
   std::int64_t indexed_begin() const { return begin_; }
   std::int64_t indexed_end() const { return end_; }  // of the build
   // Ids (positions) retrieved for each query head by the last one-row attend of any indexed layer.

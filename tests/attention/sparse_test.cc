@@ -167,7 +167,7 @@ TEST_F(SparseTest, KeysThatLeaveTheWindowAreRetrieved) {
         append(50, 3 + static_cast<std::uint64_t>(t));
         run(policy, random(1, 96, 5));
       }
-      const std::int64_t outside = kPrompt + kNew - 16 - 64;
+      const std::int64_t outside = kPrompt + kNew - 1 - 16 - 64;
       EXPECT_EQ(stats_.indexed_keys, outside * kShape.heads);
       const bool grows = *spec == 'q' && flush > 0 && flush < kNew;
       if (*spec == 'f')
@@ -180,7 +180,7 @@ TEST_F(SparseTest, KeysThatLeaveTheWindowAreRetrieved) {
         const auto* k = static_cast<const bf16*>(rows.k);
         const Matrix<float> q = random(1, 96, 5);
         std::vector<std::pair<float, std::uint32_t>> all;
-        for (std::int64_t p = 16; p < kPrompt + kNew - 64; ++p) {
+        for (std::int64_t p = 16; p < kPrompt + kNew - 1 - 64; ++p) {
           float dot = 0;
           for (std::size_t d = 0; d < 16; ++d)
             dot += q.row(0)[static_cast<std::size_t>(h) * 16 + d] *
