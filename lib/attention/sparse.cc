@@ -125,7 +125,7 @@ void SparseAttention::scan_buffer(const model::AttendInput& in, const Ranges& at
                           .out = s.scores.data(),
                           .out_stride = n};
   if (kv.type == kernels::KvType::kInt8) {
-    if (s.keys.rows() < n) s.keys = Matrix<float>(n, dim);
+    if (s.keys.rows() < n) s.keys = Matrix<float>(2 * n, dim);
     for (std::size_t i = 0; i < n; ++i)
       model::widen_key(kv, size(at.buffer) + i, s.keys.row_span(i));
     args.keys = s.keys.data();

@@ -21,7 +21,7 @@ std::pair<std::size_t, std::size_t> training_rows(std::span<const std::int64_t> 
   const auto row = [&](std::int64_t at) {
     return static_cast<std::size_t>(std::ranges::lower_bound(pos, at) - pos.begin());
   };
-  const std::size_t last = row(end);
+  const std::size_t last = std::max(row(end), std::min(fewest, pos.size()));
   return {std::min(row(begin), last - std::min(last, fewest)), last};
 }
 

@@ -18,9 +18,9 @@ namespace ra::attention {
 // The positions: at most `most` of [0, prompt_tokens), at equal distances from 0 on.
 std::vector<std::int64_t> train_positions(std::int64_t prompt_tokens, std::int64_t most);
 
-// Of training queries at positions `pos`, ascending: the rows [first, second) that keys at
-// positions [begin, end) are learnt by. Those between them, and earlier ones while they are fewer
-// than `fewest`.
+// Of training queries at positions `pos`, ascending: the rows [first, second) that keys at positions
+// [begin, end) are learnt by. Those between them, and while they are fewer than `fewest` earlier
+// ones, or the first.
 std::pair<std::size_t, std::size_t> training_rows(std::span<const std::int64_t> pos,
                                                   std::int64_t begin, std::int64_t end,
                                                   std::size_t fewest);

@@ -171,8 +171,10 @@ QivfIndex::QivfIndex(const BuildInput& in, const ParamReader& params)
     const std::size_t count = std::min(segment_, n - first);
     std::vector<QuerySet> train = in.train;
     for (QuerySet& set : train) {
-      // The rows of these positions, and earlier ones where they are too few for a metric.
-      const std::size_t m = set.rows.rows, last = m * (first + count) / n;
+      // The rows of these positions, and others, earlier if possible, where they are too few for a
+      // metric.
+      const std::size_t m = set.rows.rows,
+                        last = std::max(m * (first + count) / n, std::min(m, 2 * dim));
       const std::size_t from = std::min(m * first / n, last - std::min(last, 2 * dim));
       set.rows = set.rows.row_range(from, last - from);
     }

@@ -167,7 +167,7 @@ def test_keys_that_leave_the_window_enter_the_index(model, words):
                      "--mode", "retrieval", "--index", "qivf:segment=128,probes=2", "--flush", flush)
         return r["metrics"]
     never, flushed = scored(0), scored(32)
-    assert never["grow_ms"] < flushed["grow_ms"] <= flushed["search_ms"]
+    assert 0 < flushed["grow_ms"] <= flushed["search_ms"]
     assert never["work_hops"] == flushed["work_hops"] and never["index_bytes"] == flushed["index_bytes"]
     assert flushed["work_distances"] < never["work_distances"]
 

@@ -71,7 +71,8 @@ TEST(TrainQueries, RowsAreThoseOfThePositionsOrEarlierOnes) {
   EXPECT_EQ(rows(3, 10, 1), (std::pair<std::size_t, std::size_t>(1, 4)));
   EXPECT_EQ(rows(4, 100, 1), (std::pair<std::size_t, std::size_t>(2, 5)));
   EXPECT_EQ(rows(9, 12, 3), (std::pair<std::size_t, std::size_t>(1, 4))) << "too few";
-  EXPECT_EQ(rows(3, 6, 9), (std::pair<std::size_t, std::size_t>(0, 2))) << "all there are";
+  EXPECT_EQ(rows(3, 6, 4), (std::pair<std::size_t, std::size_t>(0, 4))) << "none earlier";
+  EXPECT_EQ(rows(3, 6, 9), (std::pair<std::size_t, std::size_t>(0, 5))) << "all there are";
 }
 
 TEST(TrainQueries, IgnoresPositionsAfterThePrompt) {
