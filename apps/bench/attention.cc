@@ -10,6 +10,7 @@
 
 #include "apps/bench/decode_table.h"
 #include "apps/bench/options.h"
+#include "lib/attention/train_queries.h"
 #include "lib/bench/results.h"
 #include "lib/bench/roofline.h"
 #include "lib/core/clock.h"
@@ -83,11 +84,13 @@ class LayerData {
             .cache = &cache_,
             .scale = static_cast<float>(info_.scale)};
   }
-  Matrix<float> training(int head) const {
+  Matrix<float> training(int head, std::int64_t begin, std::int64_t end) const {
     if (training_.empty()) return {};
     const Matrix<float>& rows = training_[size(head)];
-    Matrix<float> copy(rows.rows(), rows.cols());
-    std::copy_n(rows.data(), rows.rows() * rows.cols(), copy.data());
+    const auto [first, last] =
+        attention::training_rows(training_positions_, begin, end, 2 * rows.cols());
+    Matrix<float> copy(last - first, rows.cols());
+    std::copy_n(rows.row(first), copy.rows() * copy.cols(), copy.data());
     return copy;
   }
   // Softmax mass of query i's head over `keys` and the static ranges, from exact scores.
@@ -101,9 +104,10 @@ class LayerData {
 
   const store::DumpInfo& info_;
   model::KvCache cache_;
-  Matrix<float> queries_;                // [test queries, heads * head_dim]
-  std::vector<std::int64_t> positions_;  // of the test queries
-  std::vector<Matrix<float>> training_;  // per head [m, head_dim]
+  Matrix<float> queries_;                         // [test queries, heads * head_dim]
+  std::vector<std::int64_t> positions_;           // of the test queries
+  std::vector<Matrix<float>> training_;           // per head [m, head_dim]
+  std::vector<std::int64_t> training_positions_;  // [m]
 };
 
 void LayerData::fill_cache(const store::DumpReader& dump, int layer, std::int64_t context) {
@@ -127,6 +131,7 @@ void LayerData::fill_cache(const store::DumpReader& dump, int layer, std::int64_
 void LayerData::read_training(const store::DumpReader& dump, int layer, std::int64_t split,
                               std::int64_t most) {
   const auto rows = pick_rows(info_, 0, split, most);
+  for (const std::int64_t row : rows) training_positions_.push_back(info_.q_pos[size(row)]);
   for (int h = 0; h < info_.n_heads && !rows.empty(); ++h) {
     const Matrix<float> all = dump.read_q(layer, h, rows.front(), rows.back() - rows.front() + 1);
     Matrix<float> chosen(rows.size(), all.cols());
@@ -252,7 +257,11 @@ std::vector<Measured> measure_layer(const LayerData& data, const store::DumpInfo
     } else {
       auto sparse = std::make_unique<attention::SparseAttention>(shape, run.sparse);
       sparse->build(
-          data.cache(), [&](int, int head) { return data.training(head); }, seed);
+          data.cache(),
+          [&](int, int head, std::int64_t begin, std::int64_t end) {
+            return attention::Training{data.training(head, begin, end), {}};
+          },
+          seed);
       m.sparse = sparse.get();
       m.policy = std::move(sparse);
     }

@@ -54,9 +54,8 @@ class ContextBench {
   ContextBench(const DecodeOptions& o, const cli::CommonOptions& common, ModelContext& context)
       : o_(o), seed_(common.seed), context_(context), prompt_(context.prompt_size()) {}
 
-  void build(const std::vector<ModeRun>& runs) {
-    for (ModePolicy& built : build_policies(runs, context_, seed_))
-      measured_.push_back({.built = std::move(built)});
+  void build(ModePolicies& policies) {
+    for (ModePolicy& built : policies.build()) measured_.push_back({.built = std::move(built)});
   }
 
   // Full attention on the same tokens first: the reference of quality, never of time.
@@ -120,6 +119,7 @@ class ContextBench {
   }
 
   bench::Result result(const Measured& m, double bandwidth) const;
+  Json breakeven(const Measured& m, std::string_view mode, std::string_view index) const;
 
   const DecodeOptions& o_;
   std::uint64_t seed_;
@@ -128,6 +128,26 @@ class ContextBench {
   std::vector<Measured> measured_;
   std::vector<float> reference_;  // [n_decode, vocab]
 };
+
+double median_ms(const Measured& m) {
+  std::vector<double> all;
+  for (const auto& rep : m.token_ms) all.insert(all.end(), rep.begin(), rep.end());
+  return bench::percentiles(all)["p50"];
+}
+
+// Tokens after which the build of `m` is paid back beside a mode of the same run, whose index is of
+// this spec, with more keys if `index` has none of them. Null if that was not run or is not slower.
+Json ContextBench::breakeven(const Measured& m, std::string_view mode,
+                             std::string_view index) const {
+  if (m.built.sparse == nullptr || m.built.sparse->index_count() == 0) return nullptr;
+  for (const Measured& other : measured_) {
+    if (other.built.run.mode->name != mode || !other.built.run.index_text.starts_with(index))
+      continue;
+    const double saved = median_ms(other) - median_ms(m);
+    if (saved > 0) return m.built.sparse->totals().build_ms / saved;
+  }
+  return nullptr;
+}
 
 bench::Result ContextBench::result(const Measured& m, double bandwidth) const {
   bench::Result r;
@@ -159,8 +179,9 @@ bench::Result ContextBench::result(const Measured& m, double bandwidth) const {
   } else {
     x["prefill_ms"] = x["prefill_tok_s"] = nullptr;
   }
-  x["build_ms"] = m.built.sparse != nullptr ? m.built.sparse->totals().build_ms : 0.0;
-  x["index_bytes"] = m.built.sparse != nullptr ? m.built.sparse->totals().bytes : 0;
+  add_build_metrics(m.built, context_, x);
+  x["breakeven_full_tokens"] = breakeven(m, "full", "");
+  x["breakeven_scan_tokens"] = breakeven(m, "knn", "flat:bits=8");
   x["kv_bytes"] = model::KvCache::bytes(context_.cache().shape());
   x["peak_rss_bytes"] = peak_rss_bytes();
   x["scanned_frac"] = scanned_frac(m.built.run, a);
@@ -170,6 +191,7 @@ bench::Result ContextBench::result(const Measured& m, double bandwidth) const {
       bandwidth > 0 ? Json(read_bytes / decode_ms / 1e6 / bandwidth) : Json(nullptr);
   x["qkv_ms"] = part(m.times.qkv_ms);
   x["search_ms"] = part(a.search_ms);
+  x["grow_ms"] = part(a.grow_ms);
   x["gather_ms"] = part(a.gather_ms);
   x["static_ms"] = part(a.static_ms);
   x["merge_ms"] = part(a.merge_ms);
@@ -221,12 +243,15 @@ int run_decode(const DecodeOptions& o, const cli::CommonOptions& common) {
     const std::int64_t prompt = length - o.n_decode;
     ModelContext context(o.model, o.sparse, in,
                          std::span(in.ids).first(static_cast<std::size_t>(prompt)), length);
+    ModePolicies policies(runs, context, common.seed);
     if (snapshot)
       context.restore(runs, *snapshot);
     else
-      context.prefill(runs, prompt == longest ? o.model.kv_out : "");
+      context.prefill(runs, prompt == longest ? o.model.kv_out : "", [&] {
+        if (o.build == "during") policies.build_complete();
+      });
     ContextBench bench(o, common, context);
-    bench.build(runs);
+    bench.build(policies);
     bench.reference();
     bench.measure();
     bench.write(out, bandwidth);

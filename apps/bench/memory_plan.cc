@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/bench/memory_plan.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "apps/bench/model_context.h"
@@ -21,6 +22,13 @@ void check_memory_plan(const ModelOptions& o, const SparseModeOptions& sparse,
   std::uint64_t indexes = 0;
   for (const ModeRun& run : runs)
     if (run.sparse.index) indexes += indexed * (run.sparse.index->share_group ? 1 : u64(c.group()));
+  // Of each segment's positions, where an index is learnt by them.
+  std::uint64_t moments = 0;
+  for (const ModeRun& run : runs)
+    if (run.sparse.index && run.sparse.index->segment > 0)
+      moments =
+          std::max(moments, (u64(context) / run.sparse.index->segment + 1) * u64(c.n_layers) *
+                                u64(c.n_heads) * u64(c.head_dim) * u64(c.head_dim) * sizeof(float));
   std::error_code missing;  // said when it is opened
   const std::uint64_t snapshot = o.kv_in.empty() ? 0 : std::filesystem::file_size(o.kv_in, missing);
   constexpr std::uint64_t kProgram = 64 << 20;
@@ -32,6 +40,7 @@ void check_memory_plan(const ModelOptions& o, const SparseModeOptions& sparse,
       {"indexes", indexes},
       {"training queries",
        u64(sparse.train) * u64(c.n_layers) * u64(c.n_heads) * u64(c.head_dim) * sizeof(bf16)},
+      {"second moments of queries", moments},
       {"activations", u64(2048) * u64(4 * c.dim + 2 * c.ffn_dim) * sizeof(float)}};
   needs.insert(needs.end(), own.begin(), own.end());
   // Before all that only the weights (their content is checked) and a buffer to measure with.

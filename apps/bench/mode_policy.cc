@@ -5,15 +5,16 @@
 
 #include <algorithm>
 
+#include "lib/core/memory.h"
 #include "lib/core/parallel.h"
 #include "lib/core/progress.h"
 #include "lib/model/rope.h"
 
 namespace ra::bench_app {
 
-std::vector<ModePolicy> build_policies(const std::vector<ModeRun>& runs,
-                                       const ModelContext& context, std::uint64_t seed) {
-  std::vector<ModePolicy> built;
+ModePolicies::ModePolicies(const std::vector<ModeRun>& runs, const ModelContext& context,
+                           std::uint64_t seed)
+    : context_(context), seed_(seed) {
   for (const ModeRun& run : runs) {
     ModePolicy m{.run = run};
     if (run.mode->dense) {
@@ -21,19 +22,46 @@ std::vector<ModePolicy> build_policies(const std::vector<ModeRun>& runs,
     } else {
       auto sparse = std::make_unique<attention::SparseAttention>(
           attention::shape_of(context.input().model.config), run.sparse);
-      Progress progress(fmt::format("build {}", run.mode->name),
-                        static_cast<std::uint64_t>(std::max(1, sparse->index_count())), "indexes");
-      attention::SparseAttention::QueriesOf queries;
-      if (const auto* sample = context.queries())
-        queries = [sample](int layer, int head) { return sample->head(layer, head); };
-      sparse->build(context.cache(), queries, seed,
-                    [&](int done) { progress.update(static_cast<std::uint64_t>(done)); });
       m.sparse = sparse.get();
       m.policy = std::move(sparse);
     }
-    built.push_back(std::move(m));
+    policies_.push_back(std::move(m));
   }
-  return built;
+}
+
+void ModePolicies::build_complete() {
+  for (const ModePolicy& m : policies_)
+    if (m.sparse != nullptr)
+      m.sparse->build_complete(context_.cache(), context_.training(m.run), seed_);
+}
+
+std::vector<ModePolicy> ModePolicies::build() {
+  for (ModePolicy& m : policies_) {
+    if (m.sparse == nullptr) continue;
+    Progress progress(fmt::format("build {}", m.run.mode->name),
+                      static_cast<std::uint64_t>(std::max(1, m.sparse->index_count())), "indexes");
+    m.sparse->build(context_.cache(), context_.training(m.run), seed_,
+                    [&](int done) { progress.update(static_cast<std::uint64_t>(done)); });
+    m.build_peak_rss = peak_rss_bytes();
+  }
+  return std::move(policies_);
+}
+
+void add_build_metrics(const ModePolicy& mode, const ModelContext& context, Json& x) {
+  const Json none = nullptr;
+  const bool indexed = mode.sparse != nullptr && mode.sparse->index_count() > 0;
+  const attention::IndexTotals t = indexed ? mode.sparse->totals() : attention::IndexTotals{};
+  x["build_ms"] = t.build_ms;
+  x["build_during_ms"] = t.during_ms;
+  x["build_metric_ms"] = t.stats.metric_ms;
+  x["build_cluster_ms"] = t.stats.cluster_ms;
+  x["build_pack_ms"] = t.stats.pack_ms;
+  x["build_cpu_s"] = t.stats.cpu_s;
+  x["build_peak_rss_bytes"] = indexed ? Json(mode.build_peak_rss) : none;
+  x["build_prefill_ratio"] =
+      indexed && context.prefill_run() ? Json(t.build_ms / context.prefill_run()->ms) : none;
+  x["index_bytes"] = t.bytes;
+  x["index_key_copy_bytes"] = t.key_bytes;
 }
 
 Json model_config(const ModelOptions& o, const SparseModeOptions& sparse,
@@ -57,8 +85,9 @@ Json model_config(const ModelOptions& o, const SparseModeOptions& sparse,
                  {"k", index ? Json(sparse.k) : none},
                  {"sink", dense ? none : Json(sparse.sink)},
                  {"window", dense ? none : Json(sparse.window)},
+                 {"flush", index && index->segment > 0 ? Json(sparse.flush) : none},
                  {"index", run.index_text.empty() ? none : Json(run.index_text)},
-                 {"train", index && index->needs_queries ? Json(context.train()) : none}});
+                 {"train", index && index->needs_queries ? Json(context.train(run)) : none}});
   if (!o.rope.scaling.empty())
     config["rope_scaling"] = Json::parse(model::rope_scaling_json(in.model.config));
   return config;

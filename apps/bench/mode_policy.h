@@ -16,11 +16,28 @@ struct ModePolicy {
   ModeRun run;
   std::unique_ptr<model::AttentionPolicy> policy;
   attention::SparseAttention* sparse = nullptr;  // the same object, if the mode has a static set
+  std::uint64_t build_peak_rss = 0;              // of the process, when the indexes were built
 };
 
-// In the order of `runs`, with a progress line for each mode that has indexes.
-std::vector<ModePolicy> build_policies(const std::vector<ModeRun>& runs,
-                                       const ModelContext& context, std::uint64_t seed);
+// The policies of a context, in the order of `runs`. Indexes that are learnt in pieces are built
+// while the prefill goes on, on its own threads between two chunks: its matrix products keep every
+// core busy, and a thread beside them would only take from them what it uses.
+class ModePolicies {
+ public:
+  ModePolicies(const std::vector<ModeRun>& runs, const ModelContext& context, std::uint64_t seed);
+
+  void build_complete();  // after a chunk
+  // After the prefill; with a progress line for each mode that has indexes.
+  std::vector<ModePolicy> build();
+
+ private:
+  const ModelContext& context_;
+  std::uint64_t seed_;
+  std::vector<ModePolicy> policies_;
+};
+
+// The fields of a record about the indexes of a mode: build_*, index_*.
+void add_build_metrics(const ModePolicy& mode, const ModelContext& context, Json& metrics);
 
 // The configuration of a record: what every run on a model has, with `own` fields of the
 // subcommand after the mode.

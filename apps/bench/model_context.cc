@@ -11,11 +11,30 @@
 namespace ra::bench_app {
 namespace {
 
-bool needs_queries(const std::vector<ModeRun>& runs) {
-  return std::any_of(runs.begin(), runs.end(), [](const ModeRun& r) {
-    return r.sparse.index && r.sparse.index->needs_queries;
-  });
+bool needs_queries(const ModeRun& r) { return r.sparse.index && r.sparse.index->needs_queries; }
+bool by_moments(const ModeRun& r) { return needs_queries(r) && r.sparse.index->type->moments; }
+bool by_rows(const ModeRun& r) { return needs_queries(r) && !r.sparse.index->type->moments; }
+
+// Positions whose moments are summed together: a segment of the index with the smallest.
+std::int64_t moment_span(const std::vector<ModeRun>& runs, std::int64_t prompt) {
+  std::int64_t span = prompt;
+  for (const ModeRun& r : runs)
+    if (by_moments(r) && r.sparse.index->segment > 0)
+      span = std::min(span, static_cast<std::int64_t>(r.sparse.index->segment));
+  return span;
 }
+
+class BothSinks : public model::QkvSink {
+ public:
+  BothSinks(model::QkvSink* a, model::QkvSink* b) : sinks_{a, b} {}
+  void on_qkv(const model::QkvView& view) override {
+    for (model::QkvSink* sink : sinks_)
+      if (sink != nullptr) sink->on_qkv(view);
+  }
+
+ private:
+  model::QkvSink* sinks_[2];
+};
 
 model::Compute compute_of(const ModelOptions& o) {
   return o.compute == "f32" ? model::Compute::kF32 : model::Compute::kAuto;
@@ -65,12 +84,17 @@ ModelContext::ModelContext(const ModelOptions& o, const SparseModeOptions& spars
       exact_(compute_of(o)),
       decoder_(in.model, backend_, cache_, exact_) {}
 
-void ModelContext::prefill(const std::vector<ModeRun>& runs, const std::string& kv_out) {
-  if (needs_queries(runs) || !kv_out.empty())
+void ModelContext::prefill(const std::vector<ModeRun>& runs, const std::string& kv_out,
+                           const std::function<void()>& between_chunks) {
+  if (std::ranges::any_of(runs, by_moments))
+    moments_ = std::make_unique<attention::QueryMoments>(in_.model.config,
+                                                         moment_span(runs, prompt_size()));
+  if (std::ranges::any_of(runs, by_rows) || !kv_out.empty())
     queries_ =
         std::make_unique<attention::TrainQueries>(in_.model.config, prompt_size(), sparse_.train);
-  decoder_.set_sink(queries_.get());
-  prefill_ = timed_prefill(decoder_, prompt_);
+  BothSinks sinks(queries_.get(), moments_.get());
+  decoder_.set_sink(queries_ || moments_ ? &sinks : nullptr);
+  prefill_ = timed_prefill(decoder_, prompt_, between_chunks);
   decoder_.set_sink(nullptr);
   if (!kv_out.empty())
     model::write_kv_snapshot(kv_out, o_.force, {in_.file->sha256(), in_.model.config, prompt_},
@@ -79,7 +103,7 @@ void ModelContext::prefill(const std::vector<ModeRun>& runs, const std::string& 
 
 void ModelContext::restore(const std::vector<ModeRun>& runs, const model::KvSnapshot& snapshot) {
   snapshot.restore(cache_, prompt_size());
-  if (!needs_queries(runs)) return;
+  if (std::ranges::none_of(runs, needs_queries)) return;
   auto sample = snapshot.queries(prompt_size(), sparse_.train);
   if (!sample)
     fail_bad_data({.what = "bad KV snapshot",
@@ -90,7 +114,19 @@ void ModelContext::restore(const std::vector<ModeRun>& runs, const model::KvSnap
   queries_ = std::make_unique<attention::TrainQueries>(std::move(*sample));
 }
 
-std::int64_t ModelContext::train() const {
+attention::TrainingOf ModelContext::training(const ModeRun& run) const {
+  if (!needs_queries(run)) return {};
+  if (moments_ && by_moments(run))
+    return [this](int layer, int head, std::int64_t begin, std::int64_t end) {
+      return attention::Training{{}, moments_->mean(layer, head, begin, end)};
+    };
+  return [this](int layer, int head, std::int64_t begin, std::int64_t end) {
+    return attention::Training{queries_->head(layer, head, begin, end), {}};
+  };
+}
+
+std::int64_t ModelContext::train(const ModeRun& run) const {
+  if (moments_ && by_moments(run)) return moments_->queries();
   const auto& pos = queries_->sample().pos;
   return pos == attention::train_positions(prompt_size(), sparse_.train) ? sparse_.train
                                                                          : std::ssize(pos);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -12,6 +13,8 @@
 
 #include "apps/bench/model_input.h"
 #include "apps/bench/prefill_run.h"
+#include "lib/attention/layer_indexes.h"
+#include "lib/attention/query_moments.h"
 #include "lib/attention/train_queries.h"
 #include "lib/core/output_file.h"
 #include "lib/model/cpu_backend.h"
@@ -38,9 +41,11 @@ class ModelContext {
   ModelContext(const ModelOptions& o, const SparseModeOptions& sparse, const ModelInput& in,
                std::span<const std::int32_t> prompt, std::int64_t capacity);
 
-  // Keeps a sample of the queries if `runs` have an index that learns from them; writes a snapshot
-  // if `kv_out` is not empty.
-  void prefill(const std::vector<ModeRun>& runs, const std::string& kv_out);
+  // Keeps of the queries what the indexes of `runs` learn from: second moments, or a sample; writes
+  // a snapshot, with a sample, if `kv_out` is not empty. `between_chunks` is called after each
+  // chunk.
+  void prefill(const std::vector<ModeRun>& runs, const std::string& kv_out,
+               const std::function<void()>& between_chunks);
   // Instead of a prefill.
   void restore(const std::vector<ModeRun>& runs, const model::KvSnapshot& snapshot);
   // Back to the end of the prompt.
@@ -52,12 +57,13 @@ class ModelContext {
   const model::KvCache& cache() const { return cache_; }
   model::Decoder& decoder() { return decoder_; }
   model::ExactAttention& exact() { return exact_; }
-  const attention::TrainQueries* queries() const { return queries_.get(); }  // may be null
+  // What the indexes of a run learn from; null if they need nothing.
+  attention::TrainingOf training(const ModeRun& run) const;
   // Nothing if a snapshot took its place.
   const std::optional<PrefillRun>& prefill_run() const { return prefill_; }
-  // The record's `train`: --train, or how many there are if a snapshot of another prompt gave
-  // others than a prefill would have.
-  std::int64_t train() const;
+  // The record's `train`: positions whose second moments were summed, or --train, or how many there
+  // are if a snapshot of another prompt gave others than a prefill would have.
+  std::int64_t train(const ModeRun& run) const;
 
  private:
   const ModelOptions& o_;
@@ -69,6 +75,7 @@ class ModelContext {
   model::ExactAttention exact_;
   model::Decoder decoder_;
   std::unique_ptr<attention::TrainQueries> queries_;
+  std::unique_ptr<attention::QueryMoments> moments_;
   std::optional<PrefillRun> prefill_;
 };
 

@@ -79,7 +79,14 @@ void bind(CLI::App& app, SparseModeOptions& o) {
   app.add_option("--window", o.window, "Last positions always attended")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
-  app.add_option("--train", o.train, "Most prompt positions whose queries train an index")
+  app.add_option("--flush", o.flush,
+                 "Keys that have left the window before they enter the index as a segment, for "
+                 "types that can grow (qivf); until then all are scored. 0 = never")
+      ->check(CLI::Range(0, 1 << 20))
+      ->capture_default_str();
+  app.add_option(
+         "--train", o.train,
+         "Most prompt positions whose queries train an index that keeps queries (roar, ...)")
       ->check(CLI::Range(1, 1 << 24))
       ->capture_default_str();
   app.add_option("-o,--output", o.out, "Append result records (JSON lines); - = stdout");
@@ -132,6 +139,11 @@ void bind(CLI::App& app, DecodeOptions& o) {
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
   bind_repetitions(app, o.repetitions);
+  app.add_option("--build", o.build,
+                 "Indexes that are learnt in pieces (qivf): during the prefill or after it; the "
+                 "same bits either way")
+      ->check(CLI::IsMember({"during", "after"}))
+      ->capture_default_str();
   bind(app, o.sparse);
 }
 
@@ -198,7 +210,12 @@ std::vector<ModeRun> mode_runs(const SparseModeOptions& o) {
   for (const std::string& name : o.modes) {
     const attention::Mode& mode = attention::find_mode(name);
     ModeRun run{.mode = &mode,
-                .sparse = {.sink = o.sink, .window = o.window, .k = o.k, .effort = 0, .index = {}},
+                .sparse = {.sink = o.sink,
+                           .window = o.window,
+                           .k = o.k,
+                           .effort = 0,
+                           .flush = o.flush,
+                           .index = {}},
                 .index_text = {}};
     if (!mode.index.empty()) {
       run.sparse.index = index::check_index_spec(parse_specs(mode.index).front());

@@ -19,7 +19,7 @@ namespace ra::bench_app {
 struct SparseModeOptions {
   std::vector<std::string> modes{"full", "streaming", "knn", "ivf", "hnsw", "retrieval"};
   std::string index;  // replaces the default index of the modes of its type, and of retrieval
-  int k = 100, sink = 128, window = 512;
+  int k = 100, sink = 128, window = 512, flush = 1024;
   std::int64_t train = 2048;  // most prompt positions whose queries train an index
   std::string out, format = "md";
   std::optional<std::int64_t> pair;
@@ -42,6 +42,7 @@ struct DecodeOptions {
   SparseModeOptions sparse;
   ModelOptions model;
   int n_decode = 32, repetitions = 3;
+  std::string build = "during";
 };
 void bind(CLI::App& app, DecodeOptions& o);
 

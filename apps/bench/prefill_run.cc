@@ -17,7 +17,8 @@ double PrefillRun::mean_peak_tflop_s() const {
          static_cast<double>(peak_tflop_s.size());
 }
 
-PrefillRun timed_prefill(model::Decoder& decoder, std::span<const std::int32_t> ids) {
+PrefillRun timed_prefill(model::Decoder& decoder, std::span<const std::int32_t> ids,
+                         const std::function<void()>& between_chunks) {
   using Clock = std::chrono::steady_clock;
   constexpr double kProbeEveryMs = 1000;
   PrefillRun run;
@@ -26,13 +27,16 @@ PrefillRun timed_prefill(model::Decoder& decoder, std::span<const std::int32_t> 
   run.peak_tflop_s.push_back(bench::multiply_peak_tflop_s());
   Progress progress(fmt::format("prefill {}", run.tokens), static_cast<std::uint64_t>(run.tokens),
                     "tokens");
-  double probing_ms = 0;
+  double probing_ms = 0, between_ms = 0;
   auto probed = Clock::now();
   const auto start = probed;
   const auto logits = decoder.prefill(
       ids, {},
       [&](std::int64_t done) {
         progress.update(static_cast<std::uint64_t>(done));
+        const auto chunk_end = Clock::now();
+        between_chunks();
+        between_ms += ms_since(chunk_end);
         if (ms_since(probed) < kProbeEveryMs) return true;
         const auto before = Clock::now();
         run.peak_tflop_s.push_back(bench::multiply_peak_tflop_s());
@@ -41,7 +45,7 @@ PrefillRun timed_prefill(model::Decoder& decoder, std::span<const std::int32_t> 
         return true;
       },
       &run.parts);
-  run.ms = ms_since(start) - probing_ms;
+  run.ms = ms_since(start) - probing_ms - between_ms;
   run.logits.assign(logits.begin(), logits.end());
   return run;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -14,7 +15,7 @@ namespace ra::bench_app {
 
 struct PrefillRun {
   std::int64_t tokens = 0;
-  double ms = 0;                     // without the probes of the limit
+  double ms = 0;                     // without the probes of the limit and `between_chunks`
   model::StepTimes parts;            // sums over all chunks
   model::PrefillFlops flops;         // of the model's shapes
   std::vector<double> peak_tflop_s;  // multiply-add rate, once a second between two chunks
@@ -26,8 +27,10 @@ struct PrefillRun {
   double mean_peak_tflop_s() const;
 };
 
-// Prefills the decoder's empty cache, with a progress line. `ids` is not empty.
-PrefillRun timed_prefill(model::Decoder& decoder, std::span<const std::int32_t> ids);
+// Prefills the decoder's empty cache, with a progress line. `ids` is not empty. `between_chunks` is
+// called after each chunk.
+PrefillRun timed_prefill(model::Decoder& decoder, std::span<const std::int32_t> ids,
+                         const std::function<void()>& between_chunks);
 
 // The fields prefill_* of a decode record.
 void add_metrics(const PrefillRun& run, Json& metrics);

@@ -76,9 +76,8 @@ class QualityBench {
         context_(context) {}
 
   // Full attention first, asked for or not: the others are judged by it.
-  void build(const std::vector<ModeRun>& runs) {
-    for (ModePolicy& built : build_policies(runs, context_, seed_))
-      judged_.push_back({.built = std::move(built)});
+  void build(ModePolicies& policies) {
+    for (ModePolicy& built : policies.build()) judged_.push_back({.built = std::move(built)});
   }
 
   void score() {
@@ -377,12 +376,14 @@ int run_quality(const QualityOptions& given, const cli::CommonOptions& common) {
     ModelContext context(o.model, o.sparse, in,
                          std::span(trial.ids).first(static_cast<std::size_t>(trial.prompt)),
                          trial.context);
+    ModePolicies policies(runs, context, common.seed);
     if (snapshot)
       context.restore(runs, *snapshot);
     else
-      context.prefill(runs, &trial == &longest ? o.model.kv_out : "");
+      context.prefill(runs, &trial == &longest ? o.model.kv_out : "",
+                      [&] { policies.build_complete(); });
     QualityBench bench(o, common.seed, trial, hidden, tokenizer.get(), context);
-    bench.build(runs);
+    bench.build(policies);
     bench.score();
     bench.ask();
     bench.write(wanted, out);

@@ -21,6 +21,7 @@ int main(int argc, char** argv) {
   ra::recall::bind_ood(app, options, chosen);
   ra::recall::bind_sparsity(app, options, chosen);
   ra::recall::bind_curve(app, options, chosen);
+  ra::recall::bind_growth(app, options, chosen);
   ra::recall::bind_build(app, options, chosen);
   ra::recall::bind_export(app, options, chosen);
   ra::recall::bind_list(app, options, chosen);

@@ -30,6 +30,7 @@ struct Options {
   std::string export_format;         // bigann, ann-benchmarks, npy
   std::string batch = "query";       // curve: query, group
   bool untimed = false, no_samples = false, resume = false;  // curve
+  int decoded = 2048, flush = 1024, every = 16;              // growth
   bool raw = false;        // curve: the table keeps dominated points
   std::string save, load;  // folders of saved indexes: of build, of curve
   bool force = false;
@@ -49,6 +50,7 @@ using Chosen = std::function<int()>;
 void bind_ood(CLI::App& root, Options& o, Chosen& chosen);
 void bind_sparsity(CLI::App& root, Options& o, Chosen& chosen);
 void bind_curve(CLI::App& root, Options& o, Chosen& chosen);
+void bind_growth(CLI::App& root, Options& o, Chosen& chosen);
 void bind_build(CLI::App& root, Options& o, Chosen& chosen);
 void bind_export(CLI::App& root, Options& o, Chosen& chosen);
 void bind_list(CLI::App& root, Options& o, Chosen& chosen);

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <numeric>
 #include <utility>
 
 #include "kernels/ops.h"
@@ -18,26 +17,12 @@ using Clock = std::chrono::steady_clock;
 
 std::size_t size(auto n) { return static_cast<std::size_t>(n); }
 
-// Keys [begin, end) of one KV head, widened to f32.
-Matrix<float> widen_keys(const kernels::KvRows& rows, std::int64_t begin, std::int64_t end) {
-  Matrix<float> out(size(end - begin), rows.head_dim);
-  for (std::size_t i = 0; i < out.rows(); ++i)
-    model::widen_key(rows, size(begin) + i, out.row_span(i));
-  return out;
-}
-
 std::size_t row_bytes(const kernels::KvRows& rows) {
   return kernels::row_bytes(rows.type, rows.head_dim) +
          kernels::row_bytes(rows.type, rows.value_dim);
 }
 
 }  // namespace
-
-AttentionShape shape_of(const model::Config& c) {
-  AttentionShape shape{c.n_layers, c.n_heads, c.n_kv_heads, c.head_dim, c.value_dim, {}};
-  for (int layer = 0; layer < c.n_layers; ++layer) shape.windowed.push_back(c.window(layer) > 0);
-  return shape;
-}
 
 SparseAttention::SparseAttention(const AttentionShape& shape, const SparseOptions& options)
     : shape_(shape),
@@ -48,83 +33,54 @@ SparseAttention::SparseAttention(const AttentionShape& shape, const SparseOption
       found_parts_(size(shape.heads)),
       hits_(size(shape.heads)),
       positions_(size(shape.heads)) {
-  int ordinal = 0;
-  for (int layer = 0; layer < shape.layers; ++layer)
-    ordinals_.push_back(shape.has_index(layer) ? ordinal++ : -1);
   // An index without an effort (the exact scan) reads each key once for the whole group, so its
   // group is never split; other searches are independent per row and fill the threads.
   const bool shared_scan = options.index && options.index->type->effort_key.empty();
   if (options.index && !shared_scan)
     parts_ = std::clamp((threads() + shape.kv_heads - 1) / shape.kv_heads, 1, shape.group());
+  if (options.index) indexes_.emplace(shape, *options.index);
+  buffers_.resize(size(shape.kv_heads * parts_));
 }
 
-int SparseAttention::index_count() const {
-  if (!options_.index) return 0;
-  const auto layers = std::ranges::count_if(ordinals_, [](int ordinal) { return ordinal >= 0; });
-  return static_cast<int>(layers) * (options_.index->share_group ? shape_.kv_heads : shape_.heads);
-}
-
-std::size_t SparseAttention::index_slot(int layer, int kv_head, int row) const {
-  const int ordinal = ordinals_[size(layer)];
-  RA_CHECK(ordinal >= 0);
-  if (options_.index->share_group) return size(ordinal * shape_.kv_heads + kv_head);
-  return size(ordinal * shape_.heads + kv_head * shape_.group() + row);
-}
-
-void SparseAttention::build(const model::KvCache& cache, const QueriesOf& queries,
+void SparseAttention::build(const model::KvCache& cache, const TrainingOf& training,
                             std::uint64_t seed, const std::function<void(int)>& on_built) {
   const std::int64_t filled = cache.size(0);
   begin_ = std::min<std::int64_t>(options_.sink, filled);
   end_ = std::max<std::int64_t>(begin_, filled - options_.window);
-  indexes_.clear();
   scratch_.clear();
-  totals_ = {};
-  if (!options_.index || end_ == begin_) return;
-  const int per_kv_head = options_.index->share_group ? 1 : shape_.group();
-  const int queries_per_index = shape_.group() / per_kv_head;
-  for (int layer = 0; layer < shape_.layers; ++layer) {
-    if (!shape_.has_index(layer)) continue;
-    for (int kv = 0; kv < shape_.kv_heads; ++kv) {
-      const Matrix<float> keys = widen_keys(cache.rows(layer, kv), begin_, end_);
-      for (int i = 0; i < per_kv_head; ++i) {
-        index::BuildInput in{.keys = keys.view(), .train = {}, .seed = seed};
-        const int first = kv * shape_.group() + i * queries_per_index;
-        std::vector<Matrix<float>> train;  // the views of `in` point here
-        for (int h = first; queries && h < first + queries_per_index; ++h)
-          train.push_back(queries(layer, h));
-        for (const auto& rows : train)
-          if (rows.rows() > 0) in.train.push_back({rows.view()});
-        indexes_.push_back(index::build_index(*options_.index, in));
-        for (int part = 0; part < parts_; ++part)
-          scratch_.push_back(indexes_.back()->make_scratch());
-        if (on_built) on_built(static_cast<int>(indexes_.size()));
-      }
-    }
-  }
-  const auto count = static_cast<double>(indexes_.size());
-  for (const auto& built : indexes_) {
-    const index::BuildStats& s = built->build_stats();
-    totals_.bytes += built->memory_bytes();
-    totals_.build_ms += s.build_ms;
-    totals_.stats.build_ms += s.build_ms;
-    totals_.stats.knn_ms += s.knn_ms;
-    totals_.stats.project_ms += s.project_ms;
-    totals_.stats.connect_ms += s.connect_ms;
-    totals_.stats.cpu_s += s.cpu_s;
-    totals_.stats.distances += s.distances;
-    totals_.stats.degree_mean += s.degree_mean / count;
-    totals_.stats.degree_max = std::max(totals_.stats.degree_max, s.degree_max);
-  }
-  totals_.stats.reachable_frac = std::accumulate(
-      indexes_.begin(), indexes_.end(), 0.0,
-      [&](double sum, const auto& i) { return sum + i->build_stats().reachable_frac / count; });
+  if (!indexes_) return;
+  indexes_->build(cache, begin_, end_, training, seed, on_built);
+  if (indexes_->empty()) return;
+  for (std::size_t i = 0; i < size(indexes_->count()); ++i)
+    for (int part = 0; part < parts_; ++part) scratch_.push_back(indexes_->at(i).make_scratch());
+}
+
+void SparseAttention::build_complete(const model::KvCache& cache, const TrainingOf& training,
+                                     std::uint64_t seed) {
+  if (indexes_)
+    indexes_->build_complete(cache, options_.sink, cache.size(0) - options_.window, training, seed);
 }
 
 model::AttendStats SparseAttention::attend(const model::AttendInput& in, MatView<float> out) {
   return in.q.rows > 1 || in.window > 0 ? exact_.attend(in, out) : decode(in, out);
 }
 
-void SparseAttention::attend_static(const model::AttendInput& in, int kv_head, TaskLog& log) {
+// The positions of a step, after the index has taken in what the buffer has too much of.
+SparseAttention::Ranges SparseAttention::make_ranges(const model::AttendInput& in) {
+  const std::int64_t window = std::max(end_, in.pos - options_.window);
+  if (!indexes_) return {begin_, window, window};
+  if (indexes_->empty()) return {begin_, begin_, begin_};
+  if (window < indexes_->end(in.layer)) indexes_->forget_growth(in.layer);
+  const std::int64_t flush = options_.flush;
+  if (flush > 0 && indexes_->grows())
+    while (window - indexes_->end(in.layer) >= flush)
+      indexes_->grow(*in.cache, in.layer, indexes_->end(in.layer) + flush);
+  const std::int64_t end = indexes_->end(in.layer);
+  return {begin_, end, std::max(end, window)};
+}
+
+void SparseAttention::attend_static(const model::AttendInput& in, const Ranges& at, int kv_head,
+                                    TaskLog& log) {
   const auto start = Clock::now();
   const std::size_t first_head = size(kv_head * shape_.group());
   kernels::PartialArgs args{.q = in.q.row(0) + first_head * size(shape_.head_dim),
@@ -134,8 +90,8 @@ void SparseAttention::attend_static(const model::AttendInput& in, int kv_head, T
                             .scale = in.scale,
                             .out = &static_parts_[first_head]};
   const std::int64_t after = in.pos + 1;
-  for (const auto& [begin, end] : {std::pair{std::int64_t{0}, std::min(begin_, after)},
-                                   std::pair{std::min(end_, after), after}}) {
+  for (const auto& [begin, end] : {std::pair{std::int64_t{0}, std::min(at.sink, after)},
+                                   std::pair{std::min(at.window, after), after}}) {
     if (end <= begin) continue;
     args.first = size(begin);
     args.n = size(end - begin);
@@ -145,7 +101,59 @@ void SparseAttention::attend_static(const model::AttendInput& in, int kv_head, T
   log.static_ms = ms_since(start);
 }
 
-void SparseAttention::retrieve(const model::AttendInput& in, int kv_head, int part, TaskLog& log) {
+// The best of the buffer and of the hits so far.
+void SparseAttention::scan_buffer(const model::AttendInput& in, const Ranges& at, int kv_head,
+                                  int part, TaskLog& log) {
+  const std::size_t n = size(at.window - at.buffer), dim = size(shape_.head_dim);
+  if (n == 0) return;
+  const int group = shape_.group();
+  const std::size_t first = size(group * part / parts_),
+                    rows = size(group * (part + 1) / parts_) - first,
+                    head = size(kv_head * group) + first;
+  const kernels::KvRows kv = in.cache->rows(in.layer, kv_head);
+  BufferScratch& s = buffers_[size(kv_head * parts_ + part)];
+  s.scores.resize(std::max(s.scores.size(), rows * n));
+  kernels::ScoreArgs args{.q = in.q.row(0) + head * dim,
+                          .q_stride = dim,
+                          .group = rows,
+                          .dim = dim,
+                          .keys = kv.k,
+                          .type = kv.type,
+                          .key_stride = dim,
+                          .first = size(at.buffer),
+                          .n = n,
+                          .out = s.scores.data(),
+                          .out_stride = n};
+  if (kv.type == kernels::KvType::kInt8) {
+    if (s.keys.rows() < n) s.keys = Matrix<float>(2 * n, dim);
+    for (std::size_t i = 0; i < n; ++i)
+      model::widen_key(kv, size(at.buffer) + i, s.keys.row_span(i));
+    args.keys = s.keys.data();
+    args.type = kernels::KvType::kF32;
+    args.first = 0;
+  }
+  kernels::ops().score(args);
+  for (std::size_t r = 0; r < rows; ++r) {
+    std::vector<index::Hit>& hits = hits_[head + r];
+    s.ids.clear();
+    s.together.clear();
+    for (const index::Hit& hit : hits) {
+      s.ids.push_back(hit.id);
+      s.together.push_back(hit.score);
+    }
+    for (std::size_t i = 0; i < n; ++i)
+      s.ids.push_back(static_cast<std::uint32_t>(at.buffer - at.sink) +
+                      static_cast<std::uint32_t>(i));
+    s.together.insert(s.together.end(), &s.scores[r * n], s.scores.data() + (r + 1) * n);
+    index::best_hits(s.together, s.ids, size(options_.k), s.cut, hits);
+  }
+  log.stats.distances += static_cast<std::int64_t>(rows * n);
+  log.stats.bytes +=
+      static_cast<std::int64_t>(n * kernels::row_bytes(kv.type, size(shape_.head_dim)));
+}
+
+void SparseAttention::retrieve(const model::AttendInput& in, const Ranges& at, int kv_head,
+                               int part, TaskLog& log) {
   const int group = shape_.group();
   const int first = group * part / parts_, last = group * (part + 1) / parts_;
   const auto head_row = [&](int row) {
@@ -153,11 +161,11 @@ void SparseAttention::retrieve(const model::AttendInput& in, int kv_head, int pa
   };
   const index::SearchParams params{.k = options_.k, .effort = options_.effort};
   const auto search = [&](int from, int count) {
-    const std::size_t slot = index_slot(in.layer, kv_head, from);
-    log.stats +=
-        indexes_[slot]->search({head_row(from), size(count), size(shape_.head_dim)}, params,
-                               *scratch_[slot * size(parts_) + size(part)],
-                               std::span(hits_).subspan(size(kv_head * group + from), size(count)));
+    const std::size_t slot = indexes_->slot(in.layer, kv_head, from);
+    log.stats += indexes_->at(slot).search(
+        {head_row(from), size(count), size(shape_.head_dim)}, params,
+        *scratch_[slot * size(parts_) + size(part)],
+        std::span(hits_).subspan(size(kv_head * group + from), size(count)));
   };
   auto start = Clock::now();
   if (options_.index->share_group) {
@@ -165,6 +173,7 @@ void SparseAttention::retrieve(const model::AttendInput& in, int kv_head, int pa
   } else {
     for (int row = first; row < last; ++row) search(row, 1);
   }
+  scan_buffer(in, at, kv_head, part, log);
   log.search_ms = ms_since(start);
 
   start = Clock::now();
@@ -177,7 +186,7 @@ void SparseAttention::retrieve(const model::AttendInput& in, int kv_head, int pa
     auto& ids = positions_[head];
     ids.clear();
     for (const index::Hit& hit : hits_[head])
-      ids.push_back(hit.id + static_cast<std::uint32_t>(begin_));
+      ids.push_back(hit.id + static_cast<std::uint32_t>(at.sink));
     args.q = head_row(row);
     args.ids = ids.data();
     args.n = ids.size();
@@ -196,16 +205,19 @@ model::AttendStats SparseAttention::decode(const model::AttendInput& in, MatView
     static_parts_[i] = {.acc = static_acc_.row(i)};
     found_parts_[i] = {.acc = found_acc_.row(i)};
   }
-  const int searches = indexes_.empty() ? 0 : shape_.kv_heads * parts_;
+  const auto grow_start = Clock::now();
+  const Ranges at = make_ranges(in);
+  const double grow_ms = ms_since(grow_start);
+  const int searches = indexes_ && !indexes_->empty() ? shape_.kv_heads * parts_ : 0;
   std::vector<TaskLog> logs(size(searches + shape_.kv_heads));
   // The searches come first: they are the longer tasks.
   const auto start = Clock::now();
   parallel_for(logs.size(), [&](std::size_t task, int) {
     const int t = static_cast<int>(task);
     if (t < searches)
-      retrieve(in, t / parts_, t % parts_, logs[task]);
+      retrieve(in, at, t / parts_, t % parts_, logs[task]);
     else
-      attend_static(in, t - searches, logs[task]);
+      attend_static(in, at, t - searches, logs[task]);
   });
   const double parallel_ms = ms_since(start);
 
@@ -229,11 +241,12 @@ model::AttendStats SparseAttention::decode(const model::AttendInput& in, MatView
     kv_rows += log.kv_rows;
   }
   stats.bytes += kv_rows * static_cast<std::int64_t>(row_bytes(in.cache->rows(in.layer, 0)));
-  if (searches > 0) stats.indexed_keys = (end_ - begin_) * shape_.heads;
+  if (searches > 0) stats.indexed_keys = (at.window - at.sink) * shape_.heads;
   // The parallel phase's wall time, shared out in proportion to the busy time of its parts.
   const double busy = stats.search_busy_ms + gather_busy + stats.static_busy_ms;
   const double share = busy > 0 ? parallel_ms / busy : 0;
-  stats.search_ms = stats.search_busy_ms * share;
+  stats.search_ms = stats.search_busy_ms * share + grow_ms;
+  stats.grow_ms = grow_ms;
   stats.gather_ms = gather_busy * share;
   stats.static_ms = stats.static_busy_ms * share;
   return stats;

@@ -2,6 +2,12 @@
 // RetrievalAttention's decode step (arXiv 2409.10516, section 3): a static set (sink and recent
 // window) and the keys an index retrieves are attended at the same time, and the two partial
 // results are merged exactly. Without an index it is a streaming policy (static set only).
+//
+// The window is the last positions before a decoded token, and moves with it. Keys that fall out of
+// it wait in a buffer whose keys are all scored, and compete with those of the index for the top k.
+// Every `flush` of them are appended to the index as a segment of its own; of types that cannot
+// grow the buffer does. A continuation that is decoded again, or another one of the same prompt,
+// takes the growth back.
 #pragma once
 
 #include <cstdint>
@@ -11,11 +17,11 @@
 #include <vector>
 
 #include "kernels/partial.h"
-#include "lib/attention/train_queries.h"
+#include "lib/attention/layer_indexes.h"
 #include "lib/core/matrix.h"
+#include "lib/index/best_hits.h"
 #include "lib/index/registry.h"
 #include "lib/model/attention_policy.h"
-#include "lib/model/config.h"
 #include "lib/model/exact_attention.h"
 
 namespace ra::attention {
@@ -24,45 +30,30 @@ struct SparseOptions {
   int sink = 128, window = 512;  // positions always attended: the first and the last
   int k = 100;                   // keys retrieved per query head
   int effort = 0;                // 0 = the index's default
+  int flush = 1024;              // keys of the buffer that become a segment; 0 = never
   std::optional<index::IndexSpec> index;
-};
-
-// Shape of the attention it serves: one layer of a dump or all layers of a model.
-struct AttentionShape {
-  int layers = 0, heads = 0, kv_heads = 0, head_dim = 0, value_dim = 0;
-  std::vector<bool> windowed;  // [layers]: has a sliding window, and so no index; empty: none has
-  bool has_index(int layer) const {
-    return windowed.empty() || !windowed[static_cast<std::size_t>(layer)];
-  }
-  int group() const { return heads / kv_heads; }
-};
-AttentionShape shape_of(const model::Config& config);
-
-// Sums over all indexes of a policy.
-struct IndexTotals {
-  double build_ms = 0;
-  std::size_t bytes = 0;
-  index::BuildStats stats;  // summed times and work; degree and reachability are means
 };
 
 class SparseAttention : public model::AttentionPolicy {
  public:
   SparseAttention(const AttentionShape& shape, const SparseOptions& options);
 
-  // Training queries of (layer, query head); may return an empty matrix if the index needs none.
-  using QueriesOf = std::function<Matrix<float>(int layer, int head)>;
-  // Indexes positions [sink, size - window) of every layer and KV head of `cache`; what lies
-  // outside, and every later position, is static. Layers with a sliding window are left out.
-  // `on_built` is called after each index with the number done.
-  void build(const model::KvCache& cache, const QueriesOf& queries, std::uint64_t seed,
+  // Indexes positions [sink, size - window) of every layer and KV head of `cache`. Layers with a
+  // sliding window are left out. `on_built` is called after each index with the number done. Where
+  // that leaves no position to be indexed, attention is exact.
+  void build(const model::KvCache& cache, const TrainingOf& training, std::uint64_t seed,
              const std::function<void(int done)>& on_built = {});
+  // Between chunks of a prefill: what of build() can be done already (LayerIndexes).
+  void build_complete(const model::KvCache& cache, const TrainingOf& training, std::uint64_t seed);
 
   model::AttendStats attend(const model::AttendInput& in, MatView<float> out) override;
 
-  int index_count() const;  // how many build() makes
-  const IndexTotals& totals() const { return totals_; }
+  int index_count() const { return indexes_ ? indexes_->count() : 0; }  // how many build() makes
+  IndexTotals totals() const {
+    return indexes_ ? indexes_->totals() : IndexTotals{};
+  }  // of the build
   std::int64_t indexed_begin() const { return begin_; }
-  std::int64_t indexed_end() const { return end_; }
+  std::int64_t indexed_end() const { return end_; }  // of the build
   // Ids (positions) retrieved for each query head by the last one-row attend of any indexed layer.
   const std::vector<std::vector<std::uint32_t>>& last_retrieved() const { return positions_; }
 
@@ -73,24 +64,37 @@ class SparseAttention : public model::AttentionPolicy {
     index::SearchStats stats;
     std::int64_t kv_rows = 0;
   };
-  std::size_t index_slot(int layer, int kv_head, int row) const;
+  // Positions of a step: [0, sink) and [window, pos] are static, [sink, buffer) in the index,
+  // [buffer, window) in the buffer.
+  struct Ranges {
+    std::int64_t sink = 0, buffer = 0, window = 0;
+  };
+  struct BufferScratch {
+    Matrix<float> keys;  // of an int8 cache
+    std::vector<float> scores, together;
+    std::vector<std::uint32_t> ids;
+    index::CutScratch cut;
+  };
+  Ranges make_ranges(const model::AttendInput& in);
   model::AttendStats decode(const model::AttendInput& in, MatView<float> out);
-  void retrieve(const model::AttendInput& in, int kv_head, int part, TaskLog& log);
-  void attend_static(const model::AttendInput& in, int kv_head, TaskLog& log);
+  void retrieve(const model::AttendInput& in, const Ranges& at, int kv_head, int part,
+                TaskLog& log);
+  void scan_buffer(const model::AttendInput& in, const Ranges& at, int kv_head, int part,
+                   TaskLog& log);
+  void attend_static(const model::AttendInput& in, const Ranges& at, int kv_head, TaskLog& log);
 
   AttentionShape shape_;
   SparseOptions options_;
   model::ExactAttention exact_;  // prefill
   int parts_ = 1;                // row ranges a group is split into when there are more threads
   std::int64_t begin_ = 0, end_ = 0;
-  std::vector<int> ordinals_;  // [layer]: its place among the layers that have an index
-  std::vector<std::unique_ptr<index::VectorIndex>> indexes_;    // [ordinal, kv_head or head]
+  std::optional<LayerIndexes> indexes_;
   std::vector<std::unique_ptr<index::SearchScratch>> scratch_;  // [index, part]
+  std::vector<BufferScratch> buffers_;                          // [kv_head, part]
   Matrix<float> static_acc_, found_acc_;                        // [heads, value_dim]
   std::vector<kernels::Partial> static_parts_, found_parts_;    // [heads]
   std::vector<std::vector<index::Hit>> hits_;                   // [heads]
   std::vector<std::vector<std::uint32_t>> positions_;           // [heads]
-  IndexTotals totals_;
 };
 
 }  // namespace ra::attention

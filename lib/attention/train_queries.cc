@@ -15,6 +15,16 @@ std::vector<std::int64_t> train_positions(std::int64_t prompt_tokens, std::int64
   return positions;
 }
 
+std::pair<std::size_t, std::size_t> training_rows(std::span<const std::int64_t> pos,
+                                                  std::int64_t begin, std::int64_t end,
+                                                  std::size_t fewest) {
+  const auto row = [&](std::int64_t at) {
+    return static_cast<std::size_t>(std::ranges::lower_bound(pos, at) - pos.begin());
+  };
+  const std::size_t last = std::max(row(end), std::min(fewest, pos.size()));
+  return {std::min(row(begin), last - std::min(last, fewest)), last};
+}
+
 TrainQueries::TrainQueries(const model::Config& config, std::int64_t prompt_tokens,
                            std::int64_t max_positions)
     : sample_{train_positions(prompt_tokens, max_positions), {}} {
@@ -37,10 +47,11 @@ void TrainQueries::on_qkv(const model::QkvView& view) {
   }
 }
 
-Matrix<float> TrainQueries::head(int layer, int head) const {
+Matrix<float> TrainQueries::head(int layer, int head, std::int64_t begin, std::int64_t end) const {
   const Matrix<bf16>& store = sample_.layers[static_cast<std::size_t>(layer)];
-  Matrix<float> out(sample_.pos.size(), store.cols());
-  const bf16* rows = store.row(static_cast<std::size_t>(head) * out.rows());
+  const auto [first, last] = training_rows(sample_.pos, begin, end, 2 * store.cols());
+  Matrix<float> out(last - first, store.cols());
+  const bf16* rows = store.row(static_cast<std::size_t>(head) * sample_.pos.size() + first);
   std::transform(rows, rows + out.rows() * out.cols(), out.data(),
                  [](bf16 v) { return to_float(v); });
   return out;

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "lib/core/matrix.h"
@@ -16,6 +18,13 @@ namespace ra::attention {
 // The positions: at most `most` of [0, prompt_tokens), at equal distances from 0 on.
 std::vector<std::int64_t> train_positions(std::int64_t prompt_tokens, std::int64_t most);
 
+// Of training queries at positions `pos`, ascending: the rows [first, second) that keys at positions
+// [begin, end) are learnt by. Those between them, and while they are fewer than `fewest` earlier
+// ones, or the first.
+std::pair<std::size_t, std::size_t> training_rows(std::span<const std::int64_t> pos,
+                                                  std::int64_t begin, std::int64_t end,
+                                                  std::size_t fewest);
+
 class TrainQueries : public model::QkvSink {
  public:
   // Keeps at most `max_positions` of the first `prompt_tokens` positions, the same in every layer,
@@ -25,8 +34,9 @@ class TrainQueries : public model::QkvSink {
 
   void on_qkv(const model::QkvView& view) override;
 
-  // Queries of one head, [positions, head_dim], post-RoPE.
-  Matrix<float> head(int layer, int head) const;
+  // Queries of one head, [rows, head_dim], post-RoPE: the training_rows of these positions, of
+  // 2 head_dim at the fewest.
+  Matrix<float> head(int layer, int head, std::int64_t begin, std::int64_t end) const;
   const model::QuerySample& sample() const { return sample_; }
   model::QuerySample& sample() { return sample_; }
 

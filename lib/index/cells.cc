@@ -89,37 +89,13 @@ void cut_large(MatView<const float> x, std::size_t cap, Clustering& c) {
   }
 }
 
-Clustering cluster_segments(MatView<const float> x, const CellOptions& o, BuildClock& clock,
-                            std::int64_t& distances) {
-  Clustering all;
-  const std::size_t segments = std::max<std::size_t>(1, x.rows / o.segment);
-  for (std::size_t s = 0; s < segments; ++s) {
-    const std::size_t first = s * x.rows / segments, last = (s + 1) * x.rows / segments;
-    const std::size_t share = (s + 1) * o.cells / segments - s * o.cells / segments;
-    const auto part = kmeans(x.row_range(first, last - first),
-                             {.cells = std::max<std::size_t>(1, share),
-                              .iterations = o.iterations,
-                              .seed = o.seed,
-                              .stream = s},
-                             clock, distances);
-    for (const std::uint32_t c : part.cell_of)
-      all.cell_of.push_back(static_cast<std::uint32_t>(all.cells) + c);
-    all.cells += part.cells;
-  }
-  cut_large(x, kCap * ((x.rows + all.cells - 1) / all.cells), all);
-  return all;
-}
-
-CellLevel describe(MatView<const float> keys, MatView<const float> x,
-                   std::span<const std::uint32_t> cell_of, std::vector<std::uint32_t> begin,
-                   double unit) {
+CellLevel describe(MatView<const float> x, std::span<const std::uint32_t> cell_of,
+                   std::vector<std::uint32_t> begin, double unit) {
   const std::size_t cells = begin.size() - 1;
-  const Matrix<float> raw = means_of(keys, cell_of, cells);
-  CellLevel level{Matrix<bf16>(cells, keys.cols), {}, std::move(begin)};
-  std::transform(raw.data(), raw.data() + cells * keys.cols, level.means.data(), to_bf16);
   const auto sums = scatter(x, means_of(x, cell_of, cells), cell_of);
   std::vector<std::uint32_t> count(cells);
   for (const std::uint32_t c : cell_of) ++count[c];
+  CellLevel level{std::move(begin), {}};
   for (std::size_t c = 0; c < cells; ++c)
     level.spread.push_back(unit > 0 ? static_cast<float>(std::sqrt(sums[c] / count[c]) / unit)
                                     : 0.0f);
@@ -128,21 +104,17 @@ CellLevel describe(MatView<const float> keys, MatView<const float> x,
 
 }  // namespace
 
-std::size_t Cells::bytes() const {
-  std::size_t sum = order.size() * sizeof(std::uint32_t);
-  for (const CellLevel* level : {&top, &cell})
-    sum += level->means.bytes() + level->count() * (sizeof(float) + sizeof(std::uint32_t));
-  return sum;
-}
-
-Cells build_cells(MatView<const float> keys, MatView<const float> x, const CellOptions& o,
-                  BuildClock& clock, std::int64_t& distances) {
-  RA_CHECK(keys.rows == x.rows && keys.rows > 0 && o.segment > 0);
-  const Clustering fine = cluster_segments(x, o, clock, distances);
+Cells build_cells(MatView<const float> x, const CellOptions& o, BuildClock& clock,
+                  std::int64_t& distances) {
+  RA_CHECK(x.rows > 0);
+  Clustering fine =
+      kmeans(x, {.cells = o.cells, .iterations = o.iterations, .seed = o.seed, .stream = o.stream},
+             clock, distances);
+  cut_large(x, kCap * ((x.rows + fine.cells - 1) / fine.cells), fine);
   const Matrix<float> centres = means_of(x, fine.cell_of, fine.cells);
   const Clustering coarse =
       kmeans(centres.view(),
-             {.cells = o.tops, .iterations = o.iterations, .seed = o.seed, .stream = UINT64_MAX},
+             {.cells = o.tops, .iterations = o.iterations, .seed = o.seed, .stream = ~o.stream},
              clock, distances);
 
   // Cells are renamed in the order of their tops, rows follow their cells.
@@ -165,8 +137,20 @@ Cells build_cells(MatView<const float> keys, MatView<const float> x, const CellO
       (total - std::accumulate(within.begin(), within.end(), 0.0)) / static_cast<double>(x.rows);
   const double unit = between > 0 ? std::sqrt(between) : 0;
   return {.order = by_cell.members,
-          .top = describe(keys, x, top_of, by_top.begin, unit),
-          .cell = describe(keys, x, cell_of, by_cell.begin, unit)};
+          .top = describe(x, top_of, by_top.begin, unit),
+          .cell = describe(x, cell_of, by_cell.begin, unit)};
+}
+
+Matrix<float> cell_means(MatView<const float> keys, std::span<const std::uint32_t> order,
+                         std::span<const std::uint32_t> begin) {
+  Matrix<float> mean(begin.size() - 1, keys.cols);
+  for (std::size_t c = 0; c < mean.rows(); ++c) {
+    for (std::uint32_t row = begin[c]; row < begin[c + 1]; ++row)
+      for (std::size_t j = 0; j < keys.cols; ++j) mean.row(c)[j] += keys.row(order[row])[j];
+    for (std::size_t j = 0; j < keys.cols; ++j)
+      mean.row(c)[j] /= static_cast<float>(begin[c + 1] - begin[c]);
+  }
+  return mean;
 }
 
 }  // namespace ra::index

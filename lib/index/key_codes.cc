@@ -2,6 +2,7 @@
 #include "lib/index/key_codes.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "kernels/ops.h"
@@ -15,20 +16,20 @@ namespace {
 // more than the outliers.
 constexpr float kClip4 = 2.5f;
 
+constexpr std::size_t kMaxRank = 1024;
+
 // Largest code: 127 or 7.
 float largest_code(int bits) { return static_cast<float>((1 << (bits - 1)) - 1); }
 
 }  // namespace
 
 CodeSpace plain_space(MatView<const float> keys) {
-  CodeSpace space{std::vector<float>(keys.cols), Matrix<float>(keys.cols, keys.cols), {}};
-  for (std::size_t j = 0; j < keys.cols; ++j) {
-    double sum = 0;
-    for (std::size_t i = 0; i < keys.rows; ++i) sum += static_cast<double>(keys.row(i)[j]);
-    space.mean[j] = static_cast<float>(sum / static_cast<double>(keys.rows));
-    space.key_map.row(j)[j] = 1;
-  }
-  space.query_map = product(space.key_map.view(), space.key_map.view());
+  std::vector<double> sum(keys.cols);
+  for (std::size_t i = 0; i < keys.rows; ++i)
+    for (std::size_t j = 0; j < keys.cols; ++j) sum[j] += static_cast<double>(keys.row(i)[j]);
+  CodeSpace space{std::vector<float>(keys.cols), {}, {}};
+  for (std::size_t j = 0; j < keys.cols; ++j)
+    space.mean[j] = static_cast<float>(sum[j] / static_cast<double>(keys.rows));
   return space;
 }
 
@@ -39,70 +40,107 @@ CodeSpace low_rank_space(const QueryMetric& metric, MatView<const float> x, std:
           .query_map = product(axes.view(), metric.a_inverse.view())};
 }
 
-KeyCodes::KeyCodes(const CodeSpace& space, MatView<const float> keys,
-                   std::span<const std::uint32_t> order, int bits)
-    : rows_(keys.rows), bits_(bits) {
+KeyCodes::KeyCodes(const CodeSpace& space, MatView<const float> keys, int bits)
+    : rows_(keys.rows), dim_(keys.cols), bits_(bits) {
   RA_CHECK(bits == 8 || bits == 4);
-  RA_CHECK(order.empty() || order.size() == keys.rows);
-  const std::size_t rank = space.key_map.rows(), step = static_cast<std::size_t>(32 / bits);
+  const bool plain = space.key_map.rows() == 0;
+  const std::size_t rank = plain ? keys.cols : space.key_map.rows(),
+                    step = static_cast<std::size_t>(32 / bits);
   rank_ = (rank + step - 1) / step * step;
-  Matrix<float> z(rows_, rank);  // coordinates, row by row
+  RA_CHECK(rank_ <= kMaxRank);
+  Matrix<float> z(rows_, rank_);  // coordinates, row by row
   std::vector<float> centred(keys.cols);
   for (std::size_t i = 0; i < rows_; ++i) {
-    const float* key = keys.row(order.empty() ? i : order[i]);
-    for (std::size_t j = 0; j < keys.cols; ++j) centred[j] = key[j] - space.mean[j];
-    score_block({centred.data(), 1, keys.cols}, space.key_map.view(), 0, rank, z.row(i), rank);
+    float* to = plain ? z.row(i) : centred.data();
+    for (std::size_t j = 0; j < keys.cols; ++j) to[j] = keys.row(i)[j] - space.mean[j];
+    if (!plain)
+      score_block({centred.data(), 1, keys.cols}, space.key_map.view(), 0, rank, z.row(i), rank);
   }
-  query_map_ = Matrix<float>(rank_, keys.cols);
-  const std::uint8_t zero = bits == 8 ? 128 : 0x88;
-  codes_ = AlignedBuffer<std::uint8_t>(blocks() * block_bytes());
-  std::fill_n(codes_.data(), codes_.size(), zero);
-  const float most = largest_code(bits);
-  for (std::size_t c = 0; c < rank; ++c) {
-    float largest = 0;
-    double square = 0;
-    for (std::size_t i = 0; i < rows_; ++i) {
-      largest = std::max(largest, std::abs(z.row(i)[c]));
-      square += static_cast<double>(z.row(i)[c]) * z.row(i)[c];
+  fit_steps(z);
+  if (!plain) {
+    query_map_ = Matrix<float>(rank_, keys.cols);
+    for (std::size_t c = 0; c < rank; ++c)
+      for (std::size_t j = 0; j < keys.cols; ++j)
+        query_map_.row(c)[j] = steps_[c] * space.query_map.row(c)[j];
+  }
+  pack(z);
+}
+
+// The largest code stands for the largest coordinate, of 4 bits at most for kClip4 times the rms.
+void KeyCodes::fit_steps(const Matrix<float>& z) {
+  std::vector<float> largest(rank_);
+  std::vector<double> square(rank_);
+  for (std::size_t i = 0; i < rows_; ++i)
+    for (std::size_t c = 0; c < rank_; ++c) {
+      const float v = z.row(i)[c];
+      largest[c] = std::max(largest[c], std::abs(v));
+      square[c] += static_cast<double>(v) * static_cast<double>(v);
     }
-    if (bits == 4)
-      largest = std::min(
-          largest, kClip4 * static_cast<float>(std::sqrt(square / static_cast<double>(rows_))));
-    if (!(largest > 0) || !std::isfinite(largest)) continue;
-    const float unit = largest / most;
-    for (std::size_t j = 0; j < keys.cols; ++j)
-      query_map_.row(c)[j] = unit * space.query_map.row(c)[j];
-    for (std::size_t i = 0; i < rows_; ++i) {
-      const float code = std::clamp(std::nearbyint(z.row(i)[c] / unit), -most, most);
-      std::uint8_t& byte =
-          codes_.data()[i / kernels::kCodeKeys * block_bytes() +
-                        c / step * kernels::kCodeStepBytes + 4 * (i % kernels::kCodeKeys) + c % 4];
-      if (bits == 8) {
-        byte = static_cast<std::uint8_t>(static_cast<int>(code) + 128);
-      } else {
-        const auto half = static_cast<std::uint8_t>(static_cast<int>(code) + 8);
-        byte = static_cast<std::uint8_t>(c % 8 < 4 ? (byte & 0xf0) | half
-                                                   : (byte & 0x0f) | (half << 4));
-      }
-    }
+  steps_.assign(rank_, 0);
+  for (std::size_t c = 0; c < rank_; ++c) {
+    float most = largest[c];
+    if (bits_ == 4)
+      most = std::min(
+          most, kClip4 * static_cast<float>(std::sqrt(square[c] / static_cast<double>(rows_))));
+    if (most > 0 && std::isfinite(most)) steps_[c] = most / largest_code(bits_);
   }
 }
 
-std::size_t KeyCodes::bytes() const { return codes_.size() + query_map_.bytes(); }
-
-void KeyCodes::encode(MatView<const float> queries, std::vector<std::int8_t>& out,
-                      std::vector<float>& units) const {
-  out.assign(queries.rows * rank_, 0);
-  units.assign(queries.rows, 0);
-  std::vector<float> y(rank_);
-  for (std::size_t r = 0; r < queries.rows; ++r) {
-    score_block(queries.row_range(r, 1), query_map_.view(), 0, rank_, y.data(), rank_);
-    float largest = 0;
-    for (const float v : y) largest = std::max(largest, std::abs(v));
-    if (!(largest > 0) || !std::isfinite(largest)) continue;
-    units[r] = largest / 127;
+void KeyCodes::pack(const Matrix<float>& z) {
+  const float most = largest_code(bits_);
+  const int zero = bits_ == 8 ? 128 : 8;
+  const std::size_t step = static_cast<std::size_t>(32 / bits_);
+  codes_ = AlignedBuffer<std::uint8_t>(blocks() * block_bytes());
+  std::fill_n(codes_.data(), codes_.size(), static_cast<std::uint8_t>(bits_ == 8 ? 128 : 0x88));
+  std::vector<float> inverse(rank_);
+  for (std::size_t c = 0; c < rank_; ++c) inverse[c] = steps_[c] > 0 ? 1 / steps_[c] : 0;
+  std::vector<std::uint8_t> row(rank_);
+  for (std::size_t i = 0; i < rows_; ++i) {
     for (std::size_t c = 0; c < rank_; ++c)
-      out[r * rank_ + c] = static_cast<std::int8_t>(std::lrint(y[c] / largest * 127));
+      row[c] = static_cast<std::uint8_t>(
+          static_cast<int>(std::clamp(std::nearbyint(z.row(i)[c] * inverse[c]), -most, most)) +
+          zero);
+    std::uint8_t* to =
+        codes_.data() + i / kernels::kCodeKeys * block_bytes() + 4 * (i % kernels::kCodeKeys);
+    for (std::size_t c = 0; c < rank_; c += step, to += kernels::kCodeStepBytes)
+      for (std::size_t j = 0; j < 4; ++j)
+        to[j] =
+            bits_ == 8 ? row[c + j] : static_cast<std::uint8_t>(row[c + j] | row[c + 4 + j] << 4);
+  }
+}
+
+std::size_t KeyCodes::bytes() const {
+  return codes_.size() + query_map_.bytes() + steps_.size() * sizeof(float);
+}
+
+float KeyCodes::encode(const float* query, std::int8_t* out) const {
+  std::array<float, kMaxRank> y;
+  if (query_map_.rows() == 0) {
+    for (std::size_t c = 0; c < dim_; ++c) y[c] = steps_[c] * query[c];
+    std::fill(y.data() + dim_, y.data() + rank_, 0.0f);
+  } else {
+    score_block({query, 1, query_map_.cols()}, query_map_.view(), 0, rank_, y.data(), rank_);
+  }
+  float largest = 0;
+  for (std::size_t c = 0; c < rank_; ++c) largest = std::max(largest, std::abs(y[c]));
+  if (!(largest > 0) || !std::isfinite(largest)) {
+    std::fill_n(out, rank_, std::int8_t{0});
+    return 0;
+  }
+  const float scale = 127 / largest;
+  for (std::size_t c = 0; c < rank_; ++c)
+    out[c] = static_cast<std::int8_t>(std::nearbyint(y[c] * scale));
+  return largest / 127;
+}
+
+void KeyCodes::decode(std::size_t i, float* out) const {
+  const std::size_t step = static_cast<std::size_t>(32 / bits_);
+  const std::uint8_t* from =
+      codes_.data() + i / kernels::kCodeKeys * block_bytes() + 4 * (i % kernels::kCodeKeys);
+  for (std::size_t c = 0; c < rank_; ++c) {
+    const int byte = from[c / step * kernels::kCodeStepBytes + c % 4];
+    const int code = bits_ == 8 ? byte - 128 : (c % 8 < 4 ? byte & 0x0f : byte >> 4) - 8;
+    out[c] = static_cast<float>(code) * steps_[c];
   }
 }
 

@@ -19,7 +19,7 @@ namespace ra::index {
 // approximates q.(k - mean).
 struct CodeSpace {
   std::vector<float> mean;           // [dim]
-  Matrix<float> key_map, query_map;  // [rank, dim]
+  Matrix<float> key_map, query_map;  // [rank, dim]; empty: the identity
 };
 
 // The keys' own coordinates: no error but that of rounding.
@@ -33,10 +33,8 @@ CodeSpace low_rank_space(const QueryMetric& metric, MatView<const float> x, std:
 class KeyCodes {
  public:
   KeyCodes() = default;
-  // Row i codes keys row order[i], or row i without an order; rows are padded to whole blocks of
-  // kernels::kCodeKeys. bits: 8 or 4.
-  KeyCodes(const CodeSpace& space, MatView<const float> keys, std::span<const std::uint32_t> order,
-           int bits);
+  // Rows are padded to whole blocks of kernels::kCodeKeys. bits: 8 or 4. dim: at most 1024.
+  KeyCodes(const CodeSpace& space, MatView<const float> keys, int bits);
 
   std::size_t rows() const { return rows_; }
   std::size_t blocks() const { return (rows_ + kernels::kCodeKeys - 1) / kernels::kCodeKeys; }
@@ -44,9 +42,11 @@ class KeyCodes {
   std::size_t block_bytes() const { return kernels::code_block_bytes(rank_, bits_); }
   std::size_t bytes() const;
 
-  // Query codes [queries, rank()] for score(). units [queries]: what a score of 1 stands for.
-  void encode(MatView<const float> queries, std::vector<std::int8_t>& out,
-              std::vector<float>& units) const;
+  // Codes [rank()] of one query [dim] for score(). Returns the unit: what a score of 1 stands for.
+  float encode(const float* query, std::int8_t* out) const;
+  // What row i stands for in the space, [rank()]: keys less the space's mean where that is the
+  // identity.
+  void decode(std::size_t i, float* out) const;
 
   // Approximate scores, in units, of query codes [group, rank()] with blocks `ids`, or with all
   // blocks: out[g * out_stride + 16 j + key]. Rows of padding score as an average key does.
@@ -56,12 +56,15 @@ class KeyCodes {
                  std::size_t out_stride) const;
 
  private:
+  void fit_steps(const Matrix<float>& z);
+  void pack(const Matrix<float>& z);
   kernels::CodeArgs args(const std::int8_t* queries, std::size_t group, float* out,
                          std::size_t out_stride) const;
 
-  std::size_t rows_ = 0, rank_ = 0;
+  std::size_t rows_ = 0, dim_ = 0, rank_ = 0;
   int bits_ = 8;
-  Matrix<float> query_map_;  // [rank, dim], times the step of each coordinate
+  std::vector<float> steps_;  // [rank] of the coordinates
+  Matrix<float> query_map_;   // [rank, dim], times the steps; empty for the identity
   AlignedBuffer<std::uint8_t> codes_;
 };
 

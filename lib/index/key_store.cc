@@ -2,7 +2,6 @@
 #include "lib/index/key_store.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "kernels/ops.h"
 #include "lib/core/error.h"
@@ -17,10 +16,15 @@ bool fits_bf16(MatView<const float> rows) {
   return true;
 }
 
-std::vector<std::uint32_t> in_order(std::size_t n) {
-  std::vector<std::uint32_t> order(n);
-  std::iota(order.begin(), order.end(), 0u);
-  return order;
+// `from` and below it the rows of `keys`.
+template <class To, class Convert>
+Matrix<To> stack(const Matrix<To>& from, std::size_t rows, MatView<const float> keys,
+                 const Convert& convert) {
+  Matrix<To> out(rows + keys.rows, keys.cols);
+  if (rows > 0) std::copy_n(from.data(), rows * keys.cols, out.data());
+  for (std::size_t i = 0; i < keys.rows; ++i)
+    std::transform(keys.row(i), keys.row(i) + keys.cols, out.row(rows + i), convert);
+  return out;
 }
 
 }  // namespace
@@ -31,29 +35,52 @@ Matrix<float> copy_rows(MatView<const float> rows) {
   return out;
 }
 
-KeyRows::KeyRows(MatView<const float> keys) : KeyRows(keys, in_order(keys.rows)) {}
+KeyRows::KeyRows(MatView<const float> keys) : KeyRows(keys, StoredKeys{}) {}
 
-KeyRows::KeyRows(MatView<const float> keys, std::span<const std::uint32_t> order) {
-  if (fits_bf16(keys)) {
-    narrow_ = Matrix<bf16>(order.size(), keys.cols);
-    for (std::size_t i = 0; i < order.size(); ++i)
-      std::transform(keys.row(order[i]), keys.row(order[i]) + keys.cols, narrow_.row(i), to_bf16);
-  } else {
-    wide_ = Matrix<float>(order.size(), keys.cols);
-    for (std::size_t i = 0; i < order.size(); ++i)
-      std::copy_n(keys.row(order[i]), keys.cols, wide_.row(i));
+KeyRows::KeyRows(MatView<const float> keys, const StoredKeys& stored)
+    : cols_(keys.cols), stored_(stored) {
+  RA_CHECK(stored.type != kernels::KvType::kInt8);
+  append(keys);
+}
+
+void KeyRows::append(MatView<const float> keys) {
+  RA_CHECK(keys.cols == cols_);
+  if (stored_.rows == nullptr) {
+    if (wide_.rows() == 0 && fits_bf16(keys)) {
+      narrow_ = stack(narrow_, rows_, keys, to_bf16);
+    } else {
+      if (narrow_.rows() > 0) {  // the first rows that bf16 would round
+        wide_ = Matrix<float>(rows_, cols_);
+        std::transform(narrow_.data(), narrow_.data() + rows_ * cols_, wide_.data(),
+                       [](bf16 v) { return to_float(v); });
+        narrow_ = {};
+      }
+      wide_ = stack(wide_, rows_, keys, [](float v) { return v; });
+    }
   }
+  rows_ += keys.rows;
+}
+
+void KeyRows::truncate(std::size_t rows) {
+  RA_CHECK(rows <= rows_);
+  rows_ = rows;
+}
+
+StoredKeys KeyRows::source() const {
+  if (stored_.rows != nullptr) return stored_;
+  if (narrow_.rows() > 0) return {narrow_.data(), kernels::KvType::kBf16, cols_};
+  return {wide_.data(), kernels::KvType::kF32, cols_};
 }
 
 kernels::ScoreArgs KeyRows::args(MatView<const float> queries) const {
-  const bool narrow = narrow_.rows() > 0;
+  const StoredKeys from = source();
   return {.q = queries.data,
           .q_stride = queries.stride,
           .group = queries.rows,
-          .dim = cols(),
-          .keys = narrow ? static_cast<const void*>(narrow_.data()) : wide_.data(),
-          .type = narrow ? kernels::KvType::kBf16 : kernels::KvType::kF32,
-          .key_stride = cols()};
+          .dim = cols_,
+          .keys = from.rows,
+          .type = from.type,
+          .key_stride = from.stride};
 }
 
 void KeyRows::score_range(MatView<const float> queries, std::size_t first, std::size_t count,

@@ -2,7 +2,6 @@
 // What every index does with its keys and its queries: copy rows, score them, check shapes.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -16,19 +15,24 @@ namespace ra::index {
 
 Matrix<float> copy_rows(MatView<const float> rows);
 
-// An index's own copy of the keys, in an order that suits it: as bf16 where that loses nothing (a
-// KV cache in bf16), otherwise as f32. Scores are exact inner products either way.
+// The keys that scores are computed from: those of their owner where they stay (StoredKeys), or a
+// copy, as bf16 where that loses nothing (a KV cache in bf16), otherwise as f32. Scores are exact
+// inner products either way.
 class KeyRows {
  public:
   KeyRows() = default;
   explicit KeyRows(MatView<const float> keys);
-  // Row i is keys row order[i].
-  KeyRows(MatView<const float> keys, std::span<const std::uint32_t> order);
+  // The rows of `stored` if there are any, otherwise a copy of `keys`.
+  KeyRows(MatView<const float> keys, const StoredKeys& stored);
 
-  std::size_t rows() const { return wide_.rows() + narrow_.rows(); }
-  std::size_t cols() const { return std::max(wide_.cols(), narrow_.cols()); }
-  std::size_t row_bytes() const { return cols() * (narrow_.rows() > 0 ? 2 : 4); }
-  std::size_t bytes() const { return rows() * row_bytes(); }
+  // More rows; of stored keys, those after the ones there.
+  void append(MatView<const float> keys);
+  void truncate(std::size_t rows);
+
+  std::size_t rows() const { return rows_; }
+  std::size_t cols() const { return cols_; }
+  std::size_t row_bytes() const { return kernels::row_bytes(source().type, cols_); }
+  std::size_t bytes() const { return stored_.rows != nullptr ? 0 : rows_ * row_bytes(); }  // a copy
 
   // out[r * out_stride + j] = queries row r . row first + j, j < count.
   void score_range(MatView<const float> queries, std::size_t first, std::size_t count, float* out,
@@ -37,10 +41,13 @@ class KeyRows {
   void score_ids(const float* query, std::span<const std::uint32_t> ids, float* out) const;
 
  private:
+  StoredKeys source() const;
   kernels::ScoreArgs args(MatView<const float> queries) const;
 
+  std::size_t rows_ = 0, cols_ = 0;
+  StoredKeys stored_;
   Matrix<float> wide_;
-  Matrix<bf16> narrow_;  // one of the two is empty
+  Matrix<bf16> narrow_;  // two of the three are empty
 };
 
 // The shapes that VectorIndex::search promises to its implementations; a breach aborts.

@@ -1,18 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// Clusters in the query metric, two levels deep, their keys in contiguous lists that the heads of a
-// group share. A search opens the most promising top cells, then the most promising of their cells,
-// and scores the keys of these exactly; or first by low-rank codes, and only the best exactly.
+// Clusters in the query metric, two levels deep, their keys in lists that the heads of a group
+// share. A search opens the most promising top cells, then the most promising of their cells, ranks
+// the keys of these by their codes, and scores the best exactly.
+//
+// Keys are learnt segment by segment, each alone and by the queries of its own positions, so an
+// index can be built while a prefill goes on and grow while decoding does (as in RetroInfer,
+// arXiv 2505.02922).
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <span>
 
 #include "lib/core/params.h"
+#include "lib/index/index_state.h"
 #include "lib/index/vector_index.h"
 
 namespace ra::index {
 
 std::span<const ParamInfo> qivf_params();
+std::size_t qivf_segment(const ParamReader& params);
 std::unique_ptr<VectorIndex> build_qivf(const BuildInput& in, const ParamReader& params);
+std::unique_ptr<VectorIndex> restore_qivf(const BuildInput& in, const ParamReader& params,
+                                          const IndexState& state);
 
 }  // namespace ra::index

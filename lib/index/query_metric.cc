@@ -36,6 +36,14 @@ Eigen::MatrixXd second_moment(MatView<const float> m) {
   return sum / static_cast<double>(rows.rows());
 }
 
+// Of the last part `recent` of the rows; given or counted.
+Eigen::MatrixXd moment_of(const QuerySet& set, double recent) {
+  if (set.moment.rows > 0) return map_rows(set.moment).cast<double>();
+  const auto count =
+      static_cast<std::size_t>(std::ceil(recent * static_cast<double>(set.rows.rows)));
+  return second_moment(set.rows.row_range(set.rows.rows - count, count));
+}
+
 // Mean second moment of the sets, each scaled to the same mean squared score (that of all of them):
 // a head with long queries must not decide for the others.
 Eigen::MatrixXd pooled_moment(std::span<const QuerySet> train, const Eigen::MatrixXd& keys,
@@ -43,11 +51,9 @@ Eigen::MatrixXd pooled_moment(std::span<const QuerySet> train, const Eigen::Matr
   Eigen::MatrixXd sum = Eigen::MatrixXd::Zero(keys.rows(), keys.cols());
   double sets = 0, squares = 0;
   for (const QuerySet& set : train) {
-    if (set.rows.rows == 0) continue;
-    RA_CHECK(static_cast<Eigen::Index>(set.rows.cols) == keys.cols());
-    const auto count =
-        static_cast<std::size_t>(std::ceil(recent * static_cast<double>(set.rows.rows)));
-    const Eigen::MatrixXd moment = second_moment(set.rows.row_range(set.rows.rows - count, count));
+    if (set.rows.rows == 0 && set.moment.rows == 0) continue;
+    const Eigen::MatrixXd moment = moment_of(set, recent);
+    RA_CHECK(moment.cols() == keys.cols());
     const double square = moment.cwiseProduct(keys).sum();  // E[(q.(k - mean))^2]
     if (square > 0) {
       sum += moment / square;

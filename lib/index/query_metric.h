@@ -28,8 +28,9 @@ struct QueryMetric {
 
 inline constexpr double kEigenvalueFloor = 1e-3;
 
-// keys [n, dim], n > 0. Of each set the last part `recent` is used, in (0, 1]: where rows are in
-// order of position, those most like the queries to come. All-zero or no queries give the identity.
+// keys [n, dim], n > 0. Of the rows of each set the last part `recent` is used, in (0, 1]: where
+// they are in order of position, those most like the queries to come; a moment is taken as it is.
+// All-zero or no queries give the identity.
 QueryMetric fit_query_metric(MatView<const float> keys, std::span<const QuerySet> train,
                              double floor = kEigenvalueFloor, double recent = 1);
 

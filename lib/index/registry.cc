@@ -32,13 +32,18 @@ std::vector<IndexType> make_types() {
                    .params = qivf_params(),
                    .effort_key = "probes",
                    .query_aware = true,
-                   .build = build_qivf});
+                   .moments = true,
+                   .build = build_qivf,
+                   .restore = restore_qivf,
+                   .segment = qivf_segment});
   types.push_back({.name = "qscan",
                    .help = "scan of low-rank codes in the metric of the training queries",
                    .params = qscan_params(),
                    .effort_key = "rerank",
                    .query_aware = true,
-                   .build = build_qscan});
+                   .moments = true,
+                   .build = build_qscan,
+                   .restore = restore_qscan});
   const auto baselines = faiss_index_types();
   types.insert(types.end(), baselines.begin(), baselines.end());
   types.push_back({.name = "roar",
@@ -98,6 +103,20 @@ void check_keys(const IndexSpec& spec, MatView<const float> keys) {
   check_finite(keys, "key");
 }
 
+// Whether there are any.
+bool check_training(const BuildInput& in) {
+  bool any = false;
+  for (const QuerySet& set : in.train) {
+    RA_CHECK(set.rows.rows == 0 || set.rows.cols == in.keys.cols);
+    RA_CHECK(set.moment.rows == 0 ||
+             (set.moment.rows == in.keys.cols && set.moment.cols == in.keys.cols));
+    check_finite(set.rows, "training query");
+    check_finite(set.moment, "second moment of the training queries");
+    any = any || set.rows.rows > 0 || set.moment.rows > 0;
+  }
+  return any;
+}
+
 }  // namespace
 
 void note_libraries() {
@@ -134,6 +153,7 @@ IndexSpec check_index_spec(const Spec& spec) {
   if (has_key(*out.type, "share")) out.share_group = reader.choice("share") == "group";
   out.needs_queries =
       out.type->query_aware || (has_key(*out.type, "metric") && reader.choice("metric") == "query");
+  if (out.type->segment != nullptr) out.segment = out.type->segment(reader);
   if (out.type->effort_key.empty()) {
     out.efforts = {0};
   } else {
@@ -145,19 +165,19 @@ IndexSpec check_index_spec(const Spec& spec) {
 
 std::unique_ptr<VectorIndex> build_index(const IndexSpec& spec, const BuildInput& in) {
   check_keys(spec, in.keys);
-  std::size_t queries = 0;
-  for (const QuerySet& set : in.train) {
-    RA_CHECK(set.rows.rows == 0 || set.rows.cols == in.keys.cols);
-    check_finite(set.rows, "training query");
-    queries += set.rows.rows;
-  }
-  if (spec.needs_queries && queries == 0)
+  if (!check_training(in) && spec.needs_queries)
     fail_bad_data({.what = "cannot build index",
                    .file = "",
                    .where = spec.spec.text(),
                    .why = "it learns from training queries, and there are none",
                    .hint = "use flat, ivf or hnsw with metric=raw, or data with training queries"});
   return spec.type->build(in, ParamReader(spec.spec, spec.type->params));
+}
+
+void append_keys(const IndexSpec& spec, VectorIndex& index, const BuildInput& more) {
+  check_keys(spec, more.keys);
+  check_training(more);
+  index.append(more);
 }
 
 std::unique_ptr<VectorIndex> restore_index(const IndexSpec& spec, const BuildInput& in,

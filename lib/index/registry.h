@@ -18,10 +18,14 @@ struct IndexType {
   std::span<const ParamInfo> params;  // build keys, search keys and share=group|head
   std::string_view effort_key;        // "ef", "probes" or "" (no effort)
   bool query_aware = false;           // needs training queries whatever its metric
+  bool moments = false;               // their second moments are enough
   std::unique_ptr<VectorIndex> (*build)(const BuildInput& in, const ParamReader& params);
   // Makes an index of the same keys and build parameters from its state; nullptr: cannot be saved.
   std::unique_ptr<VectorIndex> (*restore)(const BuildInput& in, const ParamReader& params,
                                           const IndexState& state) = nullptr;
+  // Keys that are learnt together: an index of n keys is that of the first piece, the others
+  // appended in order. nullptr: the type cannot grow.
+  std::size_t (*segment)(const ParamReader& params) = nullptr;
 };
 
 // Names FAISS, the BLAS behind it and Eigen to core's provenance.
@@ -39,12 +43,16 @@ struct IndexSpec {
   bool share_group = true;         // one index per KV head; otherwise one per query head
   bool needs_queries = false;      // query_aware or metric=query
   std::vector<int> efforts;        // of the effort key, in the order given; {0} if there is none
+  std::size_t segment = 0;         // keys of a piece; 0: the type cannot grow
   std::string build_text() const;  // canonical, without the effort key: names one built index
 };
 IndexSpec check_index_spec(const Spec& spec);
 
 // Throws Error{kBadData} if the spec needs training queries and `in` has none.
 std::unique_ptr<VectorIndex> build_index(const IndexSpec& spec, const BuildInput& in);
+
+// VectorIndex::append with the same checks. Requires spec.segment > 0.
+void append_keys(const IndexSpec& spec, VectorIndex& index, const BuildInput& more);
 
 // The index that VectorIndex::save described; `in.train` is not used. Throws Error{kBadData} naming
 // the array for a state that cannot be of these keys. Requires spec.type->restore.

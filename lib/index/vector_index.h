@@ -10,13 +10,27 @@
 #include <string>
 #include <vector>
 
+#include "kernels/attend.h"
 #include "kernels/types.h"
+#include "lib/core/error.h"
 
 namespace ra::index {
 
-// Training queries of one query head of the group, [m, head_dim].
+// Training queries of one query head of the group: in order of position, spread over the positions
+// of the keys.
 struct QuerySet {
-  MatView<const float> rows;
+  MatView<const float> rows;    // [m, head_dim]
+  MatView<const float> moment;  // [head_dim, head_dim] mean of q q^T, or empty. Where it is given,
+                                // metrics are fitted to it instead of to rows, which may be empty
+};
+
+// The keys where their owner keeps them: row i begins i * stride elements after `rows`. An index
+// that scores by codes first may read them during searches instead of a copy of its own, so they
+// must stay where they are, unchanged, as long as the index is searched.
+struct StoredKeys {
+  const void* rows = nullptr;                     // null: there are none, the index copies
+  kernels::KvType type = kernels::KvType::kBf16;  // kF32 or kBf16
+  std::size_t stride = 0;
 };
 
 struct BuildInput {
@@ -25,6 +39,7 @@ struct BuildInput {
   std::vector<QuerySet>
       train;  // one per query head of the group that shares the index; may be empty
   std::uint64_t seed = 1;
+  StoredKeys stored = {};  // the same keys from the first id of the index on
 };
 
 struct Hit {
@@ -55,6 +70,7 @@ struct SearchStats {
 // What a build cost and made; fields that do not apply stay 0.
 struct BuildStats {
   double build_ms = 0, knn_ms = 0, project_ms = 0, connect_ms = 0, cpu_s = 0;
+  double metric_ms = 0, cluster_ms = 0, pack_ms = 0;  // cells: query metric, k-means, codes
   std::int64_t distances = 0;
   std::int64_t key_bytes = 0;  // of memory_bytes(): the copy of the keys
   double degree_mean = 0;
@@ -79,6 +95,12 @@ class VectorIndex {
                              SearchScratch& scratch, std::span<std::vector<Hit>> hits) const = 0;
   virtual std::size_t memory_bytes() const = 0;  // links, centroids and any copy of the keys
   virtual const BuildStats& build_stats() const = 0;
+  // Keys that follow those of the index, as the next ids, for types whose row has a `segment`
+  // (registry.h); others abort. Without training queries they are learnt by the metric of the keys
+  // before them. No search may run; scratch stays valid.
+  virtual void append(const BuildInput&) { RA_CHECK(false); }
+  // Forgets the keys from id n on; a piece was once appended there.
+  virtual void shrink(std::size_t) { RA_CHECK(false); }
   // Adds what the row's `restore` needs (registry.h); nothing where the keys are enough.
   virtual void save(IndexState&) const {}
 };

@@ -8,6 +8,7 @@ AttendStats& AttendStats::operator+=(const AttendStats& o) {
   gather_ms += o.gather_ms;
   static_ms += o.static_ms;
   merge_ms += o.merge_ms;
+  grow_ms += o.grow_ms;
   search_busy_ms += o.search_busy_ms;
   static_busy_ms += o.static_busy_ms;
   distances += o.distances;

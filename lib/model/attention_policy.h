@@ -22,7 +22,8 @@ struct AttendInput {
 // Time on the critical path and work of one attend call (one layer, all heads).
 struct AttendStats {
   double search_ms = 0, gather_ms = 0, static_ms = 0, merge_ms = 0;  // exclusive parts
-  double search_busy_ms = 0, static_busy_ms = 0;                     // sums may exceed the step
+  double grow_ms = 0;                               // of search_ms: indexes took in decoded keys
+  double search_busy_ms = 0, static_busy_ms = 0;    // sums may exceed the step
   std::int64_t distances = 0, bytes = 0, hops = 0;  // index work; bytes include K and V rows read
   std::int64_t indexed_keys = 0;  // n summed over query heads: scanned fraction = distances / this
   AttendStats& operator+=(const AttendStats& o);

@@ -26,9 +26,12 @@ INDEX = {"full": None, "streaming": None, "knn": "flat", "ivf": "ivf", "hnsw": "
 PROVENANCE = {"git_commit", "git_dirty", "compiler", "cxx_flags", "build_type", "cpu", "cores", "isa", "isa_features",
               "threads", "os", "memory_bytes", "cgroup_cpus", "governor", "load_1m", "libs", "gpu", "bandwidth_gb_s",
               "ftz_daz"}
+BUILD = {"build_ms", "build_during_ms", "build_metric_ms", "build_cluster_ms", "build_pack_ms", "build_cpu_s",
+         "build_peak_rss_bytes", "build_prefill_ratio", "index_bytes", "index_key_copy_bytes", "breakeven_full_tokens",
+         "breakeven_scan_tokens"}
 DECODE_PARTS = ["qkv_ms", "search_ms", "gather_ms", "static_ms", "merge_ms", "proj_ms", "ffn_ms", "head_ms", "other_ms"]
 METRICS = {
-    "decode": {"decode_ms", "decode_tok_s", "prefill_ms", "prefill_tok_s", "build_ms", "index_bytes", "kv_bytes",
+    "decode": {"decode_ms", "decode_tok_s", "prefill_ms", "prefill_tok_s", *BUILD, "grow_ms", "kv_bytes",
                "peak_rss_bytes", "scanned_frac", "read_gb_s", *DECODE_PARTS, "search_busy_ms", "static_busy_ms",
                "overlap_frac", "same_top1_frac", "kld_mean", "work_distances", "work_bytes", "work_hops",
                "work_allocs"},
@@ -115,7 +118,8 @@ def test_decode_counts_its_work(decoded):
     for r in decoded[1]:
         c, m = r["config"], r["metrics"]
         keys = c["context"] - c["n_decode"] - SINK - WINDOW
-        everything = LAYERS * HEADS * keys
+        # One more key is outside the static set with each token: the window moves on.
+        everything = LAYERS * HEADS * (keys + (c["n_decode"] - 1) / 2)
         if c["mode"] == "full":
             assert m["scanned_frac"] == 1 and m["same_top1_frac"] == 1 and abs(m["kld_mean"]) < 1e-9
         elif c["mode"] == "streaming":
@@ -130,6 +134,44 @@ def test_decode_counts_its_work(decoded):
             assert m["search_ms"] == m["gather_ms"] == m["build_ms"] == 0
 
 
+def test_decode_accounts_for_the_build(model, words):
+    def run_modes(*more):
+        records = measure("decode", "-m", model, "-f", words, "-c", 400, "-n", 6, "-r", 1, "-k", 20, *STATIC, "--mode",
+                          "full,streaming,knn,retrieval", "--index", "flat:bits=8;qivf:segment=128,probes=4", *more)
+        return {r["config"]["mode"]: r for r in records}
+    during, after = run_modes(), run_modes("--build", "after")
+    for r in (*during.values(), *after.values()):
+        m, indexed = r["metrics"], r["config"]["mode"] in ("knn", "retrieval")
+        assert (m["build_peak_rss_bytes"] is None) == (m["build_prefill_ratio"] is None) == (not indexed)
+        assert r["config"]["flush"] == (1024 if r["config"]["mode"] == "retrieval" else None)
+        for name, other in (("breakeven_full_tokens", "full"), ("breakeven_scan_tokens", "knn")):
+            saved = (during if r in during.values() else after)[other]["metrics"]["decode_ms"] - m["decode_ms"]
+            want = m["build_ms"] / saved if indexed and saved > 0 else None
+            assert m[name] == (want if want is None else pytest.approx(want)), name
+        if indexed:
+            assert m["build_prefill_ratio"] == pytest.approx(m["build_ms"] / m["prefill_ms"])
+            assert 0 < m["build_peak_rss_bytes"] <= m["peak_rss_bytes"]
+            assert m["index_key_copy_bytes"] == 0, "exact scores read the KV cache"
+    m = during["retrieval"]["metrics"]
+    assert 0 < m["build_during_ms"] < m["build_ms"] and after["retrieval"]["metrics"]["build_during_ms"] == 0
+    assert m["build_metric_ms"] > 0 and m["build_cluster_ms"] > 0 and m["build_pack_ms"] > 0
+    assert during["retrieval"]["config"]["train"] == (394 + 3) // 4
+    # The same index either way.
+    counted = lambda r: {k: v for k, v in r["metrics"].items() if k.startswith(("work_d", "work_h", "work_b", "kld", "index"))}
+    assert {k: counted(r) for k, r in during.items()} == {k: counted(r) for k, r in after.items()}
+
+
+def test_keys_that_leave_the_window_enter_the_index(model, words):
+    def scored(flush):
+        r, = measure("decode", "-m", model, "-f", words, "-c", 400, "-n", 100, "-r", 2, "-k", 20, "--sink", SINK, "--window", 16,
+                     "--mode", "retrieval", "--index", "qivf:segment=128,probes=2", "--flush", flush)
+        return r["metrics"]
+    never, flushed = scored(0), scored(32)
+    assert 0 < flushed["grow_ms"] <= flushed["search_ms"]
+    assert never["work_hops"] == flushed["work_hops"] and never["index_bytes"] == flushed["index_bytes"]
+    assert flushed["work_distances"] < never["work_distances"]
+
+
 def test_decode_prints_a_table_that_fits(decoded):
     rows = [line for line in decoded[0].stdout.splitlines() if line.startswith("|")]
     assert all(f"| {m} " in decoded[0].stdout for m in modes())
@@ -139,9 +181,9 @@ def test_decode_prints_a_table_that_fits(decoded):
 
 
 def test_decode_with_everything_retrieved_is_full_attention(model, words):
-    # All 400 - 4 - 8 - 32 keys, in the reference arithmetic, from indexes that can find them all.
+    # All 400 - 1 - 8 - 32 keys, in the reference arithmetic, from indexes that can find them all.
     specs = ["--mode", "knn", *(["--mode", "ivf", "--index", "ivf:lists=3,probes=3"] if "ivf" in modes() else [])]
-    for r in measure("decode", "-m", model, "-f", words, "-c", 400, "-n", 4, "-r", 1, "-k", 356, *STATIC, *specs,
+    for r in measure("decode", "-m", model, "-f", words, "-c", 400, "-n", 1, "-r", 1, "-k", 359, *STATIC, *specs,
                      "--compute", "f32", "--kv-dtype", "f32"):
         assert abs(r["metrics"]["kld_mean"]) < 1e-8 and r["metrics"]["same_top1_frac"] == 1
 

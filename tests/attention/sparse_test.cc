@@ -30,7 +30,7 @@ class SparseTest : public ::testing::Test {
                 .kv_heads = kShape.kv_heads,
                 .head_dim = kShape.head_dim,
                 .value_dim = kShape.value_dim,
-                .capacity = kPrompt + 8}) {
+                .capacity = kPrompt + 600}) {
     append(kPrompt, 1);
   }
   void append(std::int64_t tokens, std::uint64_t seed) {
@@ -42,9 +42,11 @@ class SparseTest : public ::testing::Test {
   }
   SparseAttention make(const SparseOptions& options) {
     SparseAttention policy(kShape, options);
-    policy.build(
-        cache_, [](int, int) { return random(200, 16, 77); }, 1);
+    policy.build(cache_, training, 1);
     return policy;
+  }
+  static Training training(int, int, std::int64_t, std::int64_t) {
+    return {random(200, 16, 77), {}};
   }
   static SparseOptions with_index(const char* spec, int k, int effort = 0) {
     SparseOptions o{.sink = 16, .window = 64, .k = k, .effort = effort};
@@ -90,8 +92,7 @@ TEST_F(SparseTest, LayersWithAWindowAreExactAndHaveNoIndex) {
   shape.windowed = {true, false};
   SparseAttention knn(shape, with_index("flat", 20));
   int built = 0;
-  knn.build(
-      cache_, [](int, int) { return random(200, 16, 77); }, 1, [&](int done) { built = done; });
+  knn.build(cache_, training, 1, [&](int done) { built = done; });
   EXPECT_EQ(built, 2);  // KV heads of layer 1
   EXPECT_EQ(knn.index_count(), 2);
   const Matrix<float> q = random(1, 96, 6);
@@ -142,13 +143,129 @@ TEST_F(SparseTest, EqualsAttentionOverTheStaticAndTheRetrievedKeys) {
   }
 }
 
-TEST_F(SparseTest, TokensAfterTheBuildAreStatic) {
+TEST_F(SparseTest, TokensAfterTheBuildAreAttendedToo) {
   const Matrix<float> q = random(1, 96, 8);
   SparseAttention knn = make(with_index("flat", kPrompt));
   append(5, 2);
   model::ExactAttention exact;
   EXPECT_LE(relative_l2(run(exact, q), run(knn, q)), 1e-5);
   EXPECT_EQ(knn.indexed_end(), kPrompt - 64);
+}
+
+// Keys that left the window compete with those of the index, whether they wait in the buffer, are
+// scanned there for ever, or have entered the index.
+TEST_F(SparseTest, KeysThatLeaveTheWindowAreRetrieved) {
+  constexpr std::int64_t kNew = 500;
+  for (const char* spec : {"flat", "roar:metric=query", "qivf:segment=256,probes=100000"}) {
+    for (const int flush : {0, 100, 1024}) {
+      SCOPED_TRACE(std::string(spec) + " flush " + std::to_string(flush));
+      cache_.truncate(kPrompt);
+      SparseOptions o = with_index(spec, 20, 1 << 20);
+      o.flush = flush;
+      SparseAttention policy = make(o);
+      for (std::int64_t t = 0; t < kNew; t += 50) {
+        append(50, 3 + static_cast<std::uint64_t>(t));
+        run(policy, random(1, 96, 5));
+      }
+      const std::int64_t outside = kPrompt + kNew - 1 - 16 - 64;
+      EXPECT_EQ(stats_.indexed_keys, outside * kShape.heads);
+      const bool grows = *spec == 'q' && flush > 0 && flush < kNew;
+      if (*spec == 'f')
+        EXPECT_EQ(stats_.distances, outside * kShape.heads) << "all are scored once";
+      const auto found = policy.last_retrieved();
+      std::int64_t fresh = 0;
+      for (int h = 0; h < kShape.heads; ++h) {
+        // The 20 best of all keys outside the static set, by plain arithmetic.
+        const auto rows = cache_.rows(1, h / 3);
+        const auto* k = static_cast<const bf16*>(rows.k);
+        const Matrix<float> q = random(1, 96, 5);
+        std::vector<std::pair<float, std::uint32_t>> all;
+        for (std::int64_t p = 16; p < kPrompt + kNew - 1 - 64; ++p) {
+          float dot = 0;
+          for (std::size_t d = 0; d < 16; ++d)
+            dot += q.row(0)[static_cast<std::size_t>(h) * 16 + d] *
+                   to_float(k[static_cast<std::size_t>(p) * 16 + d]);
+          all.emplace_back(-dot, static_cast<std::uint32_t>(p));
+        }
+        std::sort(all.begin(), all.end());
+        const auto& ids = found[static_cast<std::size_t>(h)];
+        ASSERT_EQ(ids.size(), 20u);
+        std::set<std::uint32_t> got(ids.begin(), ids.end()), want;
+        for (std::size_t i = 0; i < 20; ++i) want.insert(all[i].second);
+        if (*spec != 'r') EXPECT_EQ(got, want) << "head " << h;  // a graph may miss some
+        fresh += std::count_if(got.begin(), got.end(), [](auto id) { return id >= kPrompt - 64; });
+      }
+      EXPECT_GT(fresh, 10) << grows;
+    }
+  }
+}
+
+TEST_F(SparseTest, AContinuationThatIsDecodedAgainIsTheSame) {
+  SparseOptions o = with_index("qivf:segment=256", 20, 12);
+  o.flush = 100;
+  const auto decode = [&](SparseAttention& policy, std::uint64_t seed, int steps) {
+    cache_.truncate(kPrompt);
+    std::vector<float> outs;
+    for (int t = 0; t < steps; ++t) {
+      append(1, seed + static_cast<std::uint64_t>(t));
+      const Matrix<float> out = run(policy, random(1, 96, seed + 900));
+      outs.insert(outs.end(), out.data(), out.data() + out.cols());
+    }
+    return outs;
+  };
+  SparseAttention policy = make(o), fresh = make(o);
+  const auto once = decode(policy, 10'000, 260);
+  const auto other = decode(policy, 20'000, 260);  // another continuation of the same prompt
+  EXPECT_EQ(decode(policy, 10'000, 260), once);
+  EXPECT_NE(once, other);
+  EXPECT_EQ(decode(fresh, 20'000, 260), other);
+}
+
+TEST_F(SparseTest, BuiltDuringThePrefillEqualsBuiltAfterIt) {
+  const SparseOptions o = with_index("qivf:segment=128,share=head", 20, 12);
+  SparseAttention after = make(o);
+  model::KvCache growing(cache_.shape());
+  SparseAttention during(kShape, o);
+  for (std::int64_t done = 0; done < kPrompt; done += 90) {
+    const std::int64_t rows = std::min<std::int64_t>(90, kPrompt - done);
+    for (int layer = 0; layer < kShape.layers; ++layer) {
+      // The same values as the whole prompt's, in another chunking.
+      const auto n = static_cast<std::size_t>(kPrompt);
+      const auto s = 10 + static_cast<std::uint64_t>(layer);
+      const auto first = static_cast<std::size_t>(done), count = static_cast<std::size_t>(rows);
+      growing.append(layer, random(n, 32, s).view().row_range(first, count),
+                     random(n, 32, s + 1000).view().row_range(first, count));
+    }
+    during.build_complete(growing, training, 1);
+  }
+  EXPECT_GT(during.totals().during_ms, 0);
+  during.build(growing, training, 1);
+  EXPECT_EQ(during.totals().bytes, after.totals().bytes);
+  EXPECT_EQ(after.totals().during_ms, 0);
+  for (std::uint64_t seed = 40; seed < 50; ++seed) {
+    const Matrix<float> q = random(1, 96, seed);
+    const Matrix<float> a = run(after, q);
+    const auto found = after.last_retrieved();
+    Matrix<float> b(1, 96);
+    during.attend(
+        {.layer = 1, .pos = kPrompt - 1, .q = q.view(), .cache = &growing, .scale = 0.25f},
+        b.view());
+    EXPECT_EQ(during.last_retrieved(), found);
+    for (std::size_t i = 0; i < 96; ++i) ASSERT_EQ(a.data()[i], b.data()[i]);
+  }
+}
+
+TEST_F(SparseTest, TheBufferOfAnInt8CacheIsScored) {
+  model::KvCache::Shape shape = cache_.shape();
+  shape.type = model::KvType::kInt8;
+  cache_ = model::KvCache(shape);
+  append(kPrompt, 1);
+  SparseOptions o = with_index("flat", kPrompt + 200);
+  SparseAttention all = make(o);
+  append(200, 2);
+  const Matrix<float> q = random(1, 96, 8);
+  model::ExactAttention exact;
+  EXPECT_LE(relative_l2(run(exact, q), run(all, q)), 1e-4);
 }
 
 TEST_F(SparseTest, WithoutAnIndexOnlyTheStaticSetIsRead) {

@@ -33,7 +33,7 @@ TEST(TrainQueries, KeepsEvenlySpreadPositionsWhateverTheChunks) {
                        .k = {},
                        .v = {}});
       }
-    const auto head = sample.head(1, 2);
+    const auto head = sample.head(1, 2, 0, kTokens);
     ASSERT_EQ(head.rows(), 4u);
     for (std::size_t i = 0; i < 4; ++i)
       EXPECT_EQ(head.row(i)[1], to_float(to_bf16(static_cast<float>(300 * i + 9))));
@@ -47,7 +47,7 @@ TEST(TrainQueries, KeepsEvenlySpreadPositionsWhateverTheChunks) {
     const TrainQueries again(std::move(copy));
     for (int h = 0; h < 3; ++h)
       for (std::size_t i = 0; i < 16; ++i)
-        EXPECT_EQ(again.head(1, h).data()[i], sample.head(1, h).data()[i]);
+        EXPECT_EQ(again.head(1, h, 0, kTokens).data()[i], sample.head(1, h, 0, kTokens).data()[i]);
   }
 }
 
@@ -63,13 +63,25 @@ TEST(TrainQueries, PositionsAreEvenAndAtMostAsManyAsAskedFor) {
     }
 }
 
+TEST(TrainQueries, RowsAreThoseOfThePositionsOrEarlierOnes) {
+  const std::vector<std::int64_t> pos{0, 3, 6, 9, 12};
+  const auto rows = [&](std::int64_t begin, std::int64_t end, std::size_t fewest) {
+    return training_rows(pos, begin, end, fewest);
+  };
+  EXPECT_EQ(rows(3, 10, 1), (std::pair<std::size_t, std::size_t>(1, 4)));
+  EXPECT_EQ(rows(4, 100, 1), (std::pair<std::size_t, std::size_t>(2, 5)));
+  EXPECT_EQ(rows(9, 12, 3), (std::pair<std::size_t, std::size_t>(1, 4))) << "too few";
+  EXPECT_EQ(rows(3, 6, 4), (std::pair<std::size_t, std::size_t>(0, 4))) << "none earlier";
+  EXPECT_EQ(rows(3, 6, 9), (std::pair<std::size_t, std::size_t>(0, 5))) << "all there are";
+}
+
 TEST(TrainQueries, IgnoresPositionsAfterThePrompt) {
   TrainQueries sample(small(), 2, 8);
   Matrix<float> q(1, 12);
   q.row(0)[0] = 5;
   sample.on_qkv({.layer = 0, .pos = 7, .q = q.view(), .k = {}, .v = {}});
-  ASSERT_EQ(sample.head(0, 0).rows(), 2u);
-  EXPECT_EQ(sample.head(0, 0).row(0)[0], 0);
+  ASSERT_EQ(sample.head(0, 0, 0, 2).rows(), 2u);
+  EXPECT_EQ(sample.head(0, 0, 0, 2).row(0)[0], 0);
 }
 
 }  // namespace

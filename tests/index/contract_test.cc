@@ -35,7 +35,7 @@ std::vector<std::string> all_specs() {
       "roar:metric=raw,pool=0,entry=centroid,batches=1,repair=0,m=12,beam=40,knn=20");  // as
                                                                                         // published
   for (const char* coded :
-       {"flat:bits=8", "flat:bits=4", "qscan:rank=8", "qivf:codes=none", "qivf:codes=16"})
+       {"flat:bits=8", "flat:bits=4", "qscan:rank=8", "qivf:codes=none", "qivf:codes=8"})
     specs.emplace_back(coded);
   return specs;
 }
@@ -273,13 +273,127 @@ TEST_P(ContractTest, AStateThatIsNotOfTheseKeysIsRefused) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Registry, ContractTest, ::testing::ValuesIn(all_specs()),
-                         [](const auto& param) {
-                           std::string name = param.param;
-                           for (char& c : name)
-                             if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
-                           return name;
-                         });
+// Of types that can grow: keys in pieces, the later ones without training queries.
+class GrowthTest : public ContractTest {
+ protected:
+  static constexpr std::size_t kPieces[] = {200, 1, 99, 2};  // 302 keys
+  std::unique_ptr<VectorIndex> grow(const testing::OodSet& set, std::size_t pieces) const {
+    std::unique_ptr<VectorIndex> index;
+    for (std::size_t i = 0, first = 0; i < pieces; first += kPieces[i++]) {
+      BuildInput in{.keys = set.keys.view().row_range(first, kPieces[i]), .train = {}, .seed = 1};
+      if (i == 0) {
+        in.train = {{set.train.view(), {}}};
+        index = build_index(spec_, in);
+      } else {
+        append_keys(spec_, *index, in);
+      }
+    }
+    return index;
+  }
+  static void expect_equal(const Found& a, const Found& b) {
+    EXPECT_EQ(a.stats.distances, b.stats.distances);
+    EXPECT_EQ(a.stats.bytes, b.stats.bytes);
+    for (std::size_t i = 0; i < a.hits.size(); ++i)
+      EXPECT_TRUE(std::ranges::equal(a.hits[i], b.hits[i], [](const Hit& x, const Hit& y) {
+        return x.id == y.id && x.score == y.score;
+      }));
+  }
+
+  const IndexSpec spec_ = testing::spec_of(GetParam());
+};
+
+std::vector<std::string> growing_specs() {
+  auto specs = all_specs();
+  std::erase_if(specs, [](const auto& text) { return testing::spec_of(text).segment == 0; });
+  return specs;
+}
+
+TEST_P(GrowthTest, AppendedKeysAreFoundAndFullEffortIsExact) {
+  const auto set = testing::ood_set(302, 16, 150, 25);
+  const auto index = grow(set, 4);
+  for (const int effort : {1, 5, kFull})
+    expect_well_formed(*index, set.keys.view(), set.test.view(),
+                       testing::search(*index, set.test.view(), 10, effort), 10);
+  const auto found = testing::search(*index, set.test.view(), 302, kFull);
+  for (std::size_t i = 0; i < found.hits.size(); ++i) {
+    const auto truth = testing::exact(set.keys.view(), set.test.row(i), 302);
+    ASSERT_EQ(found.hits[i].size(), 302u);
+    for (std::size_t j = 0; j < 20; ++j) EXPECT_EQ(found.hits[i][j].id, truth[j].id);
+  }
+}
+
+TEST_P(GrowthTest, TheSameForAnyNumberOfThreadsAndAnyScratch) {
+  const auto set = testing::ood_set(302, 16, 150, 27);
+  std::vector<Found> found;
+  for (const int threads : {1, 3}) {
+    set_threads(threads);
+    found.push_back(testing::search(*grow(set, 4), set.test.view(), 10, 5));
+  }
+  set_threads(0);
+  expect_equal(found[0], found[1]);
+  const auto index = grow(set, 1);
+  const auto scratch = index->make_scratch();
+  std::vector<std::vector<Hit>> hits(1);
+  const auto query = set.test.view().row_range(0, 1);
+  (void)index->search(query, {.k = 10, .effort = 5}, *scratch, hits);
+  append_keys(spec_, *index, {.keys = set.keys.view().row_range(200, 1), .train = {}});
+  append_keys(spec_, *index, {.keys = set.keys.view().row_range(201, 99), .train = {}});
+  append_keys(spec_, *index, {.keys = set.keys.view().row_range(300, 2), .train = {}});
+  (void)index->search(query, {.k = 10, .effort = 5}, *scratch, hits);
+  ASSERT_EQ(hits[0].size(), found[0].hits[0].size());
+  for (std::size_t j = 0; j < hits[0].size(); ++j) EXPECT_EQ(hits[0][j].id, found[0].hits[0][j].id);
+}
+
+TEST_P(GrowthTest, ShrinkTakesAppendedKeysBack) {
+  const auto set = testing::ood_set(302, 16, 150, 29);
+  const auto index = grow(set, 4);
+  index->shrink(201);
+  EXPECT_EQ(index->memory_bytes(), grow(set, 2)->memory_bytes());
+  expect_equal(testing::search(*index, set.test.view(), 10, 5),
+               testing::search(*grow(set, 2), set.test.view(), 10, 5));
+}
+
+TEST_P(GrowthTest, AGrownIndexMadeFromItsStateIsTheSame) {
+  const auto set = testing::ood_set(302, 16, 150, 31);
+  const auto index = grow(set, 4);
+  IndexState state;
+  index->save(state);
+  const auto again = restore_index(spec_, {.keys = set.keys.view(), .train = {}}, state);
+  expect_equal(testing::search(*index, set.test.view(), 10, 5),
+               testing::search(*again, set.test.view(), 10, 5));
+  // And both grow on alike.
+  const auto more = testing::ood_set(80, 16, 10, 33);
+  for (VectorIndex* i : {index.get(), again.get()})
+    append_keys(spec_, *i, {.keys = more.keys.view(), .train = {}});
+  expect_equal(testing::search(*index, set.test.view(), 10, 5),
+               testing::search(*again, set.test.view(), 10, 5));
+}
+
+TEST_P(GrowthTest, KeysThatAreNotFiniteAreRefused) {
+  auto set = testing::ood_set(302, 16, 150, 35);
+  const auto index = grow(set, 1);
+  for (const float bad : {std::nanf(""), INFINITY}) {
+    set.keys.row(210)[3] = bad;
+    try {
+      append_keys(spec_, *index, {.keys = set.keys.view().row_range(200, 20), .train = {}});
+      ADD_FAILURE() << bad << " was taken";
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), Exit::kBadData);
+      EXPECT_EQ(e.text().where, "key row 10 element 3");
+    }
+  }
+  EXPECT_EQ(testing::search(*index, set.test.view(), 300, kFull).hits[0].size(), 200u);
+}
+
+std::string test_name(const ::testing::TestParamInfo<std::string>& param) {
+  std::string name = param.param;
+  for (char& c : name)
+    if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Registry, GrowthTest, ::testing::ValuesIn(growing_specs()), test_name);
+INSTANTIATE_TEST_SUITE_P(Registry, ContractTest, ::testing::ValuesIn(all_specs()), test_name);
 
 }  // namespace
 }  // namespace ra::index

@@ -32,5 +32,17 @@ TEST(IndexStateTest, GivesArraysAndNamesWhatIsWrong) {
   EXPECT_EQ(refused([&] { (void)state.ids("links", 7); }).why, "element 2 is 7, not below 7");
 }
 
+TEST(IndexStateTest, FloatsComeBackAndOthersAreRefused) {
+  IndexState state;
+  const float values[] = {1.5f, -0.0f, -2e-30f};
+  state.put_floats("spread", values);
+  EXPECT_EQ(state.floats("spread", 3), (std::vector<float>{1.5f, 0, -2e-30f}));
+  EXPECT_EQ(refused([&] { (void)state.floats("spread", 2); }).where, "spread");
+  for (const std::uint32_t bits : {0x80000000u, 0x7f800000u, 0xffc00000u}) {
+    state.arrays["spread"][1] = bits;
+    EXPECT_EQ(refused([&] { (void)state.floats("spread", 3); }).where, "spread") << bits;
+  }
+}
+
 }  // namespace
 }  // namespace ra::index

@@ -17,25 +17,65 @@ TEST(KeyStoreTest, CopiesStridedRows) {
     for (std::size_t j = 0; j < 4; ++j) EXPECT_EQ(copy.row(i)[j], wide.row(i)[j]);
 }
 
-TEST(KeyStoreTest, RowsAreExactAndTakeTwoBytesWherePossible) {
-  auto keys = testing::gaussian(9, 6, 1);
+void expect_scores(const KeyRows& rows, const Matrix<float>& keys) {
   const auto queries = testing::gaussian(3, 6, 2);
-  const std::vector<std::uint32_t> order{8, 0, 3, 3, 1}, picked{4, 0, 2};
-  for (const std::size_t bytes : {4u, 2u}) {
-    const KeyRows rows(keys.view(), order);
-    ASSERT_EQ(rows.rows(), 5u);
-    EXPECT_EQ(rows.row_bytes(), 6 * bytes);
-    EXPECT_EQ(rows.bytes(), 5 * 6 * bytes);
-    float range[9], ids[3];
-    rows.score_range(queries.view(), 1, 3, range, 3);
-    rows.score_ids(queries.row(2), picked, ids);
-    for (std::size_t j = 0; j < 3; ++j) {
-      for (std::size_t r = 0; r < 3; ++r)
-        EXPECT_NEAR(range[3 * r + j], dot(queries.row(r), keys.row(order[1 + j]), 6), 1e-5);
-      EXPECT_NEAR(ids[j], dot(queries.row(2), keys.row(order[picked[j]]), 6), 1e-5);
-    }
-    for (std::size_t i = 0; i < 9 * 6; ++i) keys.data()[i] = to_float(to_bf16(keys.data()[i]));
+  const std::vector<std::uint32_t> picked{8, 0, 2};
+  float range[9], ids[3];
+  rows.score_range(queries.view(), 1, 3, range, 3);
+  rows.score_ids(queries.row(2), picked, ids);
+  for (std::size_t j = 0; j < 3; ++j) {
+    for (std::size_t r = 0; r < 3; ++r)
+      EXPECT_NEAR(range[3 * r + j], dot(queries.row(r), keys.row(1 + j), 6), 1e-5);
+    EXPECT_NEAR(ids[j], dot(queries.row(2), keys.row(picked[j]), 6), 1e-5);
   }
+}
+
+Matrix<float> rounded(const Matrix<float>& keys) {
+  Matrix<float> out = copy_rows(keys.view());
+  for (std::size_t i = 0; i < keys.rows() * keys.cols(); ++i)
+    out.data()[i] = to_float(to_bf16(keys.data()[i]));
+  return out;
+}
+
+TEST(KeyStoreTest, RowsAreExactAndTakeTwoBytesWherePossible) {
+  const auto wide = testing::gaussian(9, 6, 1), narrow = rounded(wide);
+  for (const auto* keys : {&wide, &narrow}) {
+    const KeyRows rows(keys->view());
+    const std::size_t bytes = keys == &wide ? 4 : 2;
+    EXPECT_EQ(rows.rows(), 9u);
+    EXPECT_EQ(rows.row_bytes(), 6 * bytes);
+    EXPECT_EQ(rows.bytes(), 9 * 6 * bytes);
+    expect_scores(rows, *keys);
+  }
+}
+
+TEST(KeyStoreTest, RowsAreAppendedAndCutOff) {
+  const auto wide = testing::gaussian(9, 6, 1), narrow = rounded(wide);
+  // Rows that bf16 would round make all of them f32.
+  for (const auto* last : {&narrow, &wide}) {
+    KeyRows rows(narrow.view().row_range(0, 4));
+    rows.append(last->view().row_range(4, 5));
+    Matrix<float> all = copy_rows(narrow.view());
+    for (std::size_t i = 4; i < 9; ++i) std::copy_n(last->row(i), 6, all.row(i));
+    EXPECT_EQ(rows.bytes(), 9u * 6 * (last == &wide ? 4 : 2));
+    expect_scores(rows, all);
+    rows.truncate(5);
+    EXPECT_EQ(rows.rows(), 5u);
+    rows.append(last->view().row_range(5, 4));
+    expect_scores(rows, all);
+  }
+}
+
+TEST(KeyStoreTest, StoredKeysAreReadWhereTheyAre) {
+  const auto keys = testing::gaussian(9, 6, 1);
+  Matrix<float> wide(9, 10);
+  for (std::size_t i = 0; i < 9; ++i) std::copy_n(keys.row(i), 6, wide.row(i));
+  KeyRows rows(keys.view().row_range(0, 4), {wide.data(), kernels::KvType::kF32, 10});
+  rows.append(keys.view().row_range(4, 5));
+  EXPECT_EQ(rows.rows(), 9u);
+  EXPECT_EQ(rows.bytes(), 0u);
+  EXPECT_EQ(rows.row_bytes(), 24u);
+  expect_scores(rows, keys);
 }
 
 TEST(KeyStoreDeathTest, WrongShapesAbort) {

@@ -44,6 +44,65 @@ TEST_P(QivfTest, AGroupReadsWhatItsHeadsShareOnce) {
   EXPECT_LT(two.bytes, 2 * one.bytes);
 }
 
+TEST_P(QivfTest, SegmentsAreLearntAloneByTheQueriesOfTheirPositions) {
+  // Pieces with the training queries of their positions make the index that all at once makes.
+  const auto whole = build(",segment=1000");
+  const IndexSpec spec = testing::spec_of(std::string(GetParam()) + ",segment=1000");
+  EXPECT_EQ(spec.segment, 1000u);
+  std::unique_ptr<VectorIndex> pieces;
+  for (std::size_t i = 0; i < 4; ++i) {
+    const BuildInput in{.keys = set_.keys.view().row_range(1000 * i, 1000),
+                        .train = {{set_.train.view().row_range(200 * i, 200), {}}},
+                        .seed = 1};
+    if (i == 0) {
+      pieces = build_index(spec, in);
+    } else {
+      append_keys(spec, *pieces, in);
+    }
+  }
+  IndexState a, b;
+  whole->save(a);
+  pieces->save(b);
+  EXPECT_EQ(a.arrays, b.arrays);
+  EXPECT_EQ(a.array("segments"), std::vector<std::uint32_t>(4, 1000));
+}
+
+TEST_P(QivfTest, AMomentStandsForItsQueries) {
+  const auto& rows = set_.train;
+  Matrix<float> moment(32, 32);
+  for (std::size_t i = 0; i < rows.rows(); ++i)
+    for (std::size_t a = 0; a < 32; ++a)
+      for (std::size_t b = 0; b < 32; ++b)
+        moment.row(a)[b] += rows.row(i)[a] * rows.row(i)[b] / static_cast<float>(rows.rows());
+  const IndexSpec spec = testing::spec_of(GetParam());
+  const auto by_moment =
+      build_index(spec, {.keys = set_.keys.view(), .train = {{{}, moment.view()}}, .seed = 1});
+  const double want = recall(testing::search(*build(), set_.test.view(), 20, 60));
+  EXPECT_NEAR(recall(testing::search(*by_moment, set_.test.view(), 20, 60)), want, 0.02);
+}
+
+TEST_P(QivfTest, StoredKeysAreNotCopied) {
+  Matrix<bf16> stored(4000, 32);
+  std::transform(set_.keys.data(), set_.keys.data() + 4000 * 32, stored.data(), to_bf16);
+  Matrix<float> keys(4000, 32);
+  std::transform(stored.data(), stored.data() + 4000 * 32, keys.data(),
+                 [](bf16 v) { return to_float(v); });
+  const IndexSpec spec = testing::spec_of(GetParam());
+  BuildInput in{.keys = keys.view(), .train = {{set_.train.view(), {}}}, .seed = 1};
+  const auto copied = build_index(spec, in);
+  in.stored = {stored.data(), kernels::KvType::kBf16, 32};
+  const auto viewed = build_index(spec, in);
+  EXPECT_EQ(viewed->build_stats().key_bytes, 0);
+  EXPECT_EQ(copied->memory_bytes() - viewed->memory_bytes(), 4000u * 32 * 2);
+  const auto a = testing::search(*copied, set_.test.view(), 20, 60);
+  const auto b = testing::search(*viewed, set_.test.view(), 20, 60);
+  EXPECT_EQ(a.stats.bytes, b.stats.bytes);
+  for (std::size_t i = 0; i < a.hits.size(); ++i)
+    EXPECT_TRUE(std::ranges::equal(a.hits[i], b.hits[i], [](const Hit& x, const Hit& y) {
+      return x.id == y.id && x.score == y.score;
+    }));
+}
+
 TEST_P(QivfTest, KeysInBf16AreStoredInTwoBytes) {
   Matrix<float> narrow(4000, 32);
   for (std::size_t i = 0; i < 4000 * 32; ++i)
@@ -54,17 +113,32 @@ TEST_P(QivfTest, KeysInBf16AreStoredInTwoBytes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Lists, QivfTest,
-                         ::testing::Values("qivf:codes=none", "qivf:lists=500,rerank=100"),
+                         ::testing::Values("qivf:codes=none", "qivf:lists=1000,rerank=100"),
                          [](const auto& p) { return p.index == 0 ? "exact" : "codes"; });
 
 TEST(QivfCodesTest, MostProductsAreOnCodes) {
   const auto set = testing::ood_set(4000, 32, 800, 1);
-  const auto index =
-      testing::build("qivf:codes=16,lists=500,rerank=50,open=2", set.keys.view(), set.train.view());
-  const auto found = testing::search(*index, set.test.view(), 20, 100);
-  EXPECT_GT(found.stats.coded, 50 * 800);
-  EXPECT_LT(found.stats.distances - found.stats.coded, 50 * (50 + 4 * 100 + 100));
-  EXPECT_GT(testing::recall(set.keys.view(), set.test.view(), found, 20), 0.85);
+  for (const char* bits : {"4", "8"}) {
+    const auto index =
+        testing::build(std::string("qivf:lists=1000,rerank=100,open=2,codes=") + bits,
+                       set.keys.view(), set.train.view());
+    const auto found = testing::search(*index, set.test.view(), 20, 100);
+    EXPECT_GT(found.stats.coded, 50 * 800);
+    EXPECT_LT(found.stats.distances - found.stats.coded, 50 * (100 + 64));
+    EXPECT_GT(testing::recall(set.keys.view(), set.test.view(), found, 20), 0.85) << bits;
+  }
+}
+
+// 4 bits a coordinate, 2 bytes of order, and a 32nd of a cell's code.
+TEST(QivfCodesTest, TakesThirtyPerCentOfKeysInBf16) {
+  const auto set = testing::ood_set(16384, 64, 256, 2);
+  const Matrix<bf16> stored(16384, 64);
+  const auto index = build_index(testing::spec_of("qivf:iterations=0"),
+                                 {.keys = set.keys.view(),
+                                  .train = {{set.train.view(), {}}},
+                                  .seed = 1,
+                                  .stored = {stored.data(), kernels::KvType::kBf16, 64}});
+  EXPECT_LE(index->memory_bytes(), 16384u * 128 * 30 / 100);
 }
 
 }  // namespace

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Some consecutive keys in two levels of cells, complete in themselves: what `qivf` appends. Cells
+// are coded in 8 bits a coordinate, keys by what they differ from the code of their cell: of that,
+// 4 bits a coordinate are enough to rank them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kernels/types.h"
+#include "lib/core/matrix.h"
+#include "lib/index/cells.h"
+#include "lib/index/key_codes.h"
+
+namespace ra::index {
+
+inline constexpr std::size_t kMostSegmentKeys = 65536;
+
+class CellSegment {
+ public:
+  // keys [n, dim], 0 < n <= kMostSegmentKeys, the first of them with the id `first_key`. key_bits:
+  // 8 or 4, or 0 for keys without codes.
+  CellSegment(MatView<const float> keys, const Cells& cells, std::uint32_t first_key, int key_bits);
+
+  std::uint32_t first_key() const { return first_key_; }
+  std::size_t keys() const { return order_.size(); }
+  std::uint32_t key_of(std::uint32_t row) const { return first_key_ + order_[row]; }
+  // Members of `top` are cells, those of `cell` rows.
+  const CellLevel& top() const { return top_; }
+  const CellLevel& cell() const { return cell_; }
+  std::size_t bytes() const;
+
+  // out[t] = query . mean of top cell t, for all of them.
+  void score_tops(const float* query, float* out) const;
+  std::size_t top_bytes() const { return top_means_.bytes(); }
+
+  // Score of a cell's mean = centre(query) + unit * score by its code.
+  const KeyCodes& cell_codes() const { return cell_codes_; }
+  float centre(const float* query) const;
+  // Score of a key = that of its cell + unit * score by its code.
+  const KeyCodes& key_codes() const { return key_codes_; }
+
+  Cells cells() const;  // what it was made of
+
+ private:
+  Matrix<float> differences(MatView<const float> keys) const;
+
+  std::uint32_t first_key_;
+  std::vector<std::uint16_t> order_;  // key of each row, from first_key on
+  CellLevel top_, cell_;
+  Matrix<bf16> top_means_;     // [tops, dim]; rounded, since they only rank
+  std::vector<float> centre_;  // [dim] what cell codes are relative to
+  KeyCodes cell_codes_, key_codes_;
+};
+
+}  // namespace ra::index
