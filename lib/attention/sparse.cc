@@ -48,6 +48,8 @@ SparseAttention::SparseAttention(const AttentionShape& shape, const SparseOption
       found_parts_(size(shape.heads)),
       hits_(size(shape.heads)),
       positions_(size(shape.heads)) {
+  for (int row = 0; row < shape.group(); ++row)
+    group_heads_.push_back(static_cast<std::uint32_t>(row));
   int ordinal = 0;
   for (int layer = 0; layer < shape.layers; ++layer)
     ordinals_.push_back(shape.has_index(layer) ? ordinal++ : -1);
@@ -151,9 +153,12 @@ void SparseAttention::retrieve(const model::AttendInput& in, int kv_head, int pa
   const auto head_row = [&](int row) {
     return in.q.row(0) + size(kv_head * group + row) * size(shape_.head_dim);
   };
-  const index::SearchParams params{.k = options_.k, .effort = options_.effort};
   const auto search = [&](int from, int count) {
     const std::size_t slot = index_slot(in.layer, kv_head, from);
+    const index::SearchParams params{
+        .k = options_.k,
+        .effort = options_.effort,
+        .heads = std::span(group_heads_).subspan(size(from), size(count))};
     log.stats +=
         indexes_[slot]->search({head_row(from), size(count), size(shape_.head_dim)}, params,
                                *scratch_[slot * size(parts_) + size(part)],
