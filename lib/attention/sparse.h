@@ -80,9 +80,9 @@ class SparseAttention : public model::AttentionPolicy {
 
   AttentionShape shape_;
   SparseOptions options_;
-  model::ExactAttention exact_;  // prefill
+  model::ExactAttention exact_;             // prefill
   std::vector<std::uint32_t> group_heads_;  // 0, 1, ... of a group
-  int parts_ = 1;                           // row ranges a group is split into when there are more threads
+  int parts_ = 1;  // row ranges a group is split into when there are more threads
   std::int64_t begin_ = 0, end_ = 0;
   std::vector<int> ordinals_;  // [layer]: its place among the layers that have an index
   std::vector<std::unique_ptr<index::VectorIndex>> indexes_;    // [ordinal, kv_head or head]

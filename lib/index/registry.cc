@@ -41,8 +41,9 @@ std::vector<IndexType> make_types() {
                    .query_aware = true,
                    .build = build_qscan});
   types.push_back({.name = "qgraph",
-                   .help = "graph of keys that score alike for a head's training queries, entered at "
-                           "the last queries' hits",
+                   .help =
+                       "graph of keys that score alike for a head's training queries, entered at "
+                       "the last queries' hits",
                    .params = qgraph_params(),
                    .effort_key = "target",
                    .query_aware = true,
