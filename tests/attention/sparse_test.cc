@@ -169,9 +169,9 @@ TEST_F(SparseTest, KeysThatLeaveTheWindowAreRetrieved) {
       }
       const std::int64_t outside = kPrompt + kNew - 1 - 16 - 64;
       EXPECT_EQ(stats_.indexed_keys, outside * kShape.heads);
-      const bool grows = *spec == 'q' && flush > 0 && flush < kNew;
-      if (*spec == 'f')
+      if (*spec == 'f') {
         EXPECT_EQ(stats_.distances, outside * kShape.heads) << "all are scored once";
+      }
       const auto found = policy.last_retrieved();
       std::int64_t fresh = 0;
       for (int h = 0; h < kShape.heads; ++h) {
@@ -192,10 +192,12 @@ TEST_F(SparseTest, KeysThatLeaveTheWindowAreRetrieved) {
         ASSERT_EQ(ids.size(), 20u);
         std::set<std::uint32_t> got(ids.begin(), ids.end()), want;
         for (std::size_t i = 0; i < 20; ++i) want.insert(all[i].second);
-        if (*spec != 'r') EXPECT_EQ(got, want) << "head " << h;  // a graph may miss some
+        if (*spec != 'r') {  // a graph may miss some
+          EXPECT_EQ(got, want) << "head " << h;
+        }
         fresh += std::count_if(got.begin(), got.end(), [](auto id) { return id >= kPrompt - 64; });
       }
-      EXPECT_GT(fresh, 10) << grows;
+      EXPECT_GT(fresh, 10);
     }
   }
 }
