@@ -169,7 +169,6 @@ TEST_F(SparseTest, KeysThatLeaveTheWindowAreRetrieved) {
       }
       const std::int64_t outside = kPrompt + kNew - 1 - 16 - 64;
       EXPECT_EQ(stats_.indexed_keys, outside * kShape.heads);
-      const bool grows = *spec == 'q' && flush > 0 && flush < kNew;
       if (*spec == 'f') {
         EXPECT_EQ(stats_.distances, outside * kShape.heads) << "all are scored once";
       }
@@ -198,7 +197,7 @@ TEST_F(SparseTest, KeysThatLeaveTheWindowAreRetrieved) {
         }
         fresh += std::count_if(got.begin(), got.end(), [](auto id) { return id >= kPrompt - 64; });
       }
-      EXPECT_GT(fresh, 10) << grows;
+      EXPECT_GT(fresh, 10);
     }
   }
 }
