@@ -185,7 +185,7 @@ class Curve {
         const auto in = build_input(unit, v, o_.common.seed);
         const auto index =
             o_.load.empty() ? index::build_index(*unit.spec, in) : load_index(o_.load, unit, in);
-        sweep(unit, *index, names, cases);
+        sweep(unit, *index, names, cases, v);
         // After the points: a unit whose build is recorded has all of them.
         if (earlier_.find("build", unit.config) == nullptr)
           writer_.write(build_record(unit, *index));
@@ -219,14 +219,16 @@ class Curve {
 
   // All points of one index: every query set it serves, every effort.
   void sweep(const IndexUnit& unit, const index::VectorIndex& index,
-             const std::vector<CaseName>& names, const std::vector<Case>& cases) {
+             const std::vector<CaseName>& names, const std::vector<Case>& cases,
+             const GroupVectors& v) {
     for (const auto& batch : batches_of(unit, names, o_)) {
       std::vector<Judged> judged;
       for (const std::size_t i : batch)
         judged.push_back({.head = cases[i].data,
                           .exact = cases[i].exact,
                           .self = cases[i].self,
-                          .exact_loss = cases[i].exact_loss});
+                          .exact_loss = cases[i].exact_loss,
+                          .train_set = names[i].head ? train_set(unit, v, *names[i].head) : 0});
       Json previous;  // metrics of the last point
       for (const int effort : unit.spec->efforts) {
         stop_if_interrupted();

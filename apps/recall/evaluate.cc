@@ -64,9 +64,14 @@ Answers search_all(const index::VectorIndex& index, index::SearchParams params,
     std::unique_ptr<index::SearchScratch> scratch;
     std::vector<std::vector<index::Hit>> hits;
   };
-  std::vector<Worker> workers(timed ? 1 : static_cast<std::size_t>(threads()));
+  const bool in_order = timed || index.sequential();
+  std::vector<Worker> workers(in_order ? 1 : static_cast<std::size_t>(threads()));
+  std::vector<std::uint32_t> sets;
+  for (const Judged& j : heads) sets.push_back(j.train_set);
+  params.heads = sets;
   const auto call = [&](std::size_t i, Worker& w) {
-    if (!w.scratch) w = {index.make_scratch(), std::vector<std::vector<index::Hit>>(heads.size())};
+    if (!w.scratch) w.scratch = index.make_scratch();
+    w.hits.resize(heads.size());
     const Matrix<float> rows = position(heads, i);
     const auto start = std::chrono::steady_clock::now();
     a.work[i] = index.search(rows.view(), params, *w.scratch, w.hits);
@@ -76,6 +81,9 @@ Answers search_all(const index::VectorIndex& index, index::SearchParams params,
   };
   if (timed) {
     for (std::size_t i = 0; i < std::min(m, kWarmUp); ++i) call(i, workers[0]);
+    workers[0].scratch = index.make_scratch();
+  }
+  if (in_order) {
     for (std::size_t i = 0; i < m; ++i) call(i, workers[0]);
   } else {
     parallel_for(m, [&](std::size_t i, int t) { call(i, workers[static_cast<std::size_t>(t)]); });

@@ -16,6 +16,7 @@ namespace {
 using index::IndexSpec;
 
 std::vector<int> default_sweep(const IndexSpec& spec, int k, std::size_t n) {
+  if (spec.type->effort_key == "target") return {700, 800, 900, 950, 980, 995};
   const bool probes = spec.type->effort_key == "probes";
   const int first = probes ? 1 : k, last = probes ? 128 : 16 * k;
   const int limit =
@@ -23,6 +24,10 @@ std::vector<int> default_sweep(const IndexSpec& spec, int k, std::size_t n) {
   std::vector<int> out;
   for (int effort = first; effort <= last && effort <= limit; effort *= 2) out.push_back(effort);
   return out;
+}
+
+bool learns_from(const IndexUnit& unit, const HeadVectors& h) {
+  return unit.spec->needs_queries && h.train.rows() > 0 && (!unit.head || h.head == *unit.head);
 }
 
 }  // namespace
@@ -73,11 +78,18 @@ std::vector<IndexUnit> index_units(const IndexSpec& spec, const Group& group, st
 
 index::BuildInput build_input(const IndexUnit& unit, const GroupVectors& v, std::uint64_t seed) {
   index::BuildInput in{.keys = v.keys.view(), .train = {}, .seed = seed};
-  if (!unit.spec->needs_queries) return in;
   for (const HeadVectors& h : v.heads)
-    if (h.train.rows() > 0 && (!unit.head || h.head == *unit.head))
-      in.train.push_back({h.train.view()});
+    if (learns_from(unit, h)) in.train.push_back({h.train.view()});
   return in;
+}
+
+std::uint32_t train_set(const IndexUnit& unit, const GroupVectors& v, int head) {
+  std::uint32_t set = 0;
+  for (const HeadVectors& h : v.heads) {
+    if (h.head == head) return learns_from(unit, h) ? set : 0;
+    set += learns_from(unit, h) ? 1 : 0;
+  }
+  return 0;
 }
 
 bench::Result build_record(const IndexUnit& unit, const index::VectorIndex& built) {

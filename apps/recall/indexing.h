@@ -15,7 +15,8 @@
 namespace ra::recall {
 
 // All specs of --index, checked. Where the effort key is not given, `efforts` becomes a sweep:
-// 1, 2, 4, ..., 128 probes (at most 4 sqrt(n)), or a beam of k, 2k, ..., 16k (at most n).
+// 1, 2, 4, ..., 128 probes (at most 4 sqrt(n)), a target of 700 to 995 per mille, or a beam of k,
+// 2k, ..., 16k (at most n).
 std::vector<index::IndexSpec> parse_indexes(const Options& o, std::size_t n_keys);
 
 // What these specs need from a dump.
@@ -37,6 +38,9 @@ std::vector<IndexUnit> index_units(const index::IndexSpec& spec, const Group& gr
 
 // What the unit is built from; `v` is the unit's group and must outlive it.
 index::BuildInput build_input(const IndexUnit& unit, const GroupVectors& v, std::uint64_t seed);
+
+// Which of its training sets is that of query head `head`; 0 if none is.
+std::uint32_t train_set(const IndexUnit& unit, const GroupVectors& v, int head);
 
 bench::Result build_record(const IndexUnit& unit, const index::VectorIndex& built);
 

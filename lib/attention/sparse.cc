@@ -33,6 +33,8 @@ SparseAttention::SparseAttention(const AttentionShape& shape, const SparseOption
       found_parts_(size(shape.heads)),
       hits_(size(shape.heads)),
       positions_(size(shape.heads)) {
+  for (int row = 0; row < shape.group(); ++row)
+    group_heads_.push_back(static_cast<std::uint32_t>(row));
   // An index without an effort (the exact scan) reads each key once for the whole group, so its
   // group is never split; other searches are independent per row and fill the threads.
   const bool shared_scan = options.index && options.index->type->effort_key.empty();
@@ -159,9 +161,12 @@ void SparseAttention::retrieve(const model::AttendInput& in, const Ranges& at, i
   const auto head_row = [&](int row) {
     return in.q.row(0) + size(kv_head * group + row) * size(shape_.head_dim);
   };
-  const index::SearchParams params{.k = options_.k, .effort = options_.effort};
   const auto search = [&](int from, int count) {
     const std::size_t slot = indexes_->slot(in.layer, kv_head, from);
+    const index::SearchParams params{
+        .k = options_.k,
+        .effort = options_.effort,
+        .heads = std::span(group_heads_).subspan(size(from), size(count))};
     log.stats += indexes_->at(slot).search(
         {head_row(from), size(count), size(shape_.head_dim)}, params,
         *scratch_[slot * size(parts_) + size(part)],

@@ -11,6 +11,7 @@
 #include "lib/index/coded_scan.h"
 #include "lib/index/faiss_adapter.h"
 #include "lib/index/flat.h"
+#include "lib/index/qgraph.h"
 #include "lib/index/qivf.h"
 #include "lib/index/query_metric.h"
 #include "lib/index/roar.h"
@@ -44,6 +45,13 @@ std::vector<IndexType> make_types() {
                    .moments = true,
                    .build = build_qscan,
                    .restore = restore_qscan});
+  types.push_back({.name = "qgraph",
+                   .help = "graph of keys that score alike for a head's training queries, entered at "
+                           "the last queries' hits",
+                   .params = qgraph_params(),
+                   .effort_key = "target",
+                   .query_aware = true,
+                   .build = build_qgraph});
   const auto baselines = faiss_index_types();
   types.insert(types.end(), baselines.begin(), baselines.end());
   types.push_back({.name = "roar",

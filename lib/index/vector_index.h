@@ -50,6 +50,9 @@ struct Hit {
 struct SearchParams {
   int k = 100;
   int effort = 0;  // beam of a graph, probes of an IVF; 0 = the index's default
+  // Query row r comes from the head of BuildInput::train[heads[r]]; empty: row r from set r modulo
+  // their number. Only an index that treats the heads of a group apart looks at it.
+  std::span<const std::uint32_t> heads = {};
 };
 
 struct SearchStats {
@@ -78,7 +81,8 @@ struct BuildStats {
   double reachable_frac = 1;  // share of keys a search at full effort can return
 };
 
-// Visited set, heaps, buffers of one thread.
+// Visited set, heaps, buffers of one thread; of an index that is `sequential`, also what it
+// remembers of the queries before.
 class SearchScratch {
  public:
   virtual ~SearchScratch() = default;
@@ -101,6 +105,9 @@ class VectorIndex {
   virtual void append(const BuildInput&) { RA_CHECK(false); }
   // Forgets the keys from id n on; a piece was once appended there.
   virtual void shrink(std::size_t) { RA_CHECK(false); }
+  // True if a search starts from what the last ones with the same scratch found: queries of a head
+  // must then come in the order of their positions, and a new scratch starts cold.
+  virtual bool sequential() const { return false; }
   // Adds what the row's `restore` needs (registry.h); nothing where the keys are enough.
   virtual void save(IndexState&) const {}
 };

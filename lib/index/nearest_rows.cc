@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/index/nearest_rows.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "kernels/ops.h"
+#include "lib/core/matrix.h"
+#include "lib/index/scores.h"
+#include "lib/index/top_k.h"
+
+namespace ra::index {
+namespace {
+
+// A tile of scores (128 x 1024 floats, 512 KiB) stays in the second-level cache between product and
+// selection; decoding a chunk of rows for the product is shared by the 128.
+constexpr std::size_t kTile = 128, kChunk = 1024;
+
+}  // namespace
+
+LinkLists nearest_rows(MatView<const float> x, std::size_t m, BuildClock& clock,
+                       std::int64_t& distances) {
+  const std::size_t n = x.rows;
+  std::vector<float> bias(n);  // the best x_i.x_j - |x_j|^2 / 2 is the nearest
+  for (std::size_t j = 0; j < n; ++j) bias[j] = -0.5f * dot(x.row(j), x.row(j), x.cols);
+  LinkLists links(n);
+  clock.parallel(n, kTile, [&](std::size_t first, std::size_t last) {
+    const std::size_t rows = last - first, chunks = (n + kChunk - 1) / kChunk;
+    const auto gemm_pack = kernels::ops().gemm_pack;
+    AlignedBuffer<float> scores(kTile * kChunk);
+    AlignedBuffer<std::byte> scratch(kernels::gemm_scratch_bytes(x.cols));
+    AlignedBuffer<std::byte> packed(kernels::gemm_packed_bytes(kTile, x.cols));
+    if (gemm_pack != nullptr) gemm_pack(x.row(first), x.stride, rows, x.cols, packed.data());
+    std::vector<TopK> best(rows);
+    for (TopK& b : best) b.reset(m + 1);  // and the row itself
+    // Rows near in position are often near in space: begin there, and few of the rest enter.
+    for (std::size_t c = 0; c < chunks; ++c) {
+      const std::size_t begin = (first / kChunk + c) % chunks * kChunk;
+      const std::size_t count = std::min(kChunk, n - begin);
+      kernels::ops().gemm({.type = kernels::Quant::kF32,
+                           .w = reinterpret_cast<const std::byte*>(x.row(begin)),
+                           .row_bytes = x.stride * sizeof(float),
+                           .rows = count,
+                           .cols = x.cols,
+                           .x = x.row(first),
+                           .x_stride = x.stride,
+                           .tokens = rows,
+                           .packed = gemm_pack != nullptr ? packed.data() : nullptr,
+                           .bias = &bias[begin],
+                           .y = scores.data(),
+                           .y_stride = count,
+                           .scratch = scratch.data()});
+      for (std::size_t r = 0; r < rows; ++r)
+        best[r].push_range(scores.data() + r * count, count, static_cast<std::uint32_t>(begin));
+    }
+    std::vector<Hit> hits;
+    for (std::size_t r = 0; r < rows; ++r) {
+      best[r].finish(hits);
+      for (const Hit& hit : hits)
+        if (hit.id != first + r && links[first + r].size() < m) links[first + r].push_back(hit.id);
+    }
+  });
+  distances += static_cast<std::int64_t>(n * n);
+  return links;
+}
+
+}  // namespace ra::index

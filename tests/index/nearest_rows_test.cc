@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/index/nearest_rows.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "tests/index/synthetic.h"
+
+namespace ra::index {
+namespace {
+
+double distance2(MatView<const float> x, std::size_t a, std::size_t b) {
+  double sum = 0;
+  for (std::size_t j = 0; j < x.cols; ++j) {
+    const double d = static_cast<double>(x.row(a)[j]) - static_cast<double>(x.row(b)[j]);
+    sum += d * d;
+  }
+  return sum;
+}
+
+TEST(NearestRowsTest, FindsThemInOrderOverTilesAndChunks) {
+  const auto x = testing::gaussian(1500, 8, 1);  // more than a chunk, no whole number of tiles
+  BuildClock clock;
+  std::int64_t distances = 0;
+  const LinkLists links = nearest_rows(x.view(), 10, clock, distances);
+  EXPECT_EQ(distances, 1500 * 1500);
+  ASSERT_EQ(links.size(), 1500u);
+  double found = 0;
+  for (std::size_t i = 0; i < 1500; i += 7) {
+    std::vector<std::uint32_t> all(1500);
+    std::iota(all.begin(), all.end(), 0u);
+    std::erase(all, i);
+    std::sort(all.begin(), all.end(), [&](std::uint32_t a, std::uint32_t b) {
+      return distance2(x.view(), i, a) < distance2(x.view(), i, b);
+    });
+    ASSERT_EQ(links[i].size(), 10u);
+    for (std::size_t j = 0; j < 10; ++j) {
+      EXPECT_NE(links[i][j], i);
+      found += std::find(all.begin(), all.begin() + 10, links[i][j]) != all.begin() + 10;
+    }
+    // Products may be rounded to bf16.
+    EXPECT_LT(distance2(x.view(), i, links[i][0]), 1.1 * distance2(x.view(), i, all[0]) + 0.05);
+  }
+  EXPECT_GT(found / (215 * 10), 0.9);
+}
+
+TEST(NearestRowsTest, FewRowsHaveFewNeighbours) {
+  BuildClock clock;
+  std::int64_t distances = 0;
+  const auto x = testing::gaussian(3, 5, 2);
+  const LinkLists links = nearest_rows(x.view(), 10, clock, distances);
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(links[i].size(), 2u);
+  EXPECT_TRUE(nearest_rows(x.view().row_range(0, 1), 10, clock, distances)[0].empty());
+}
+
+TEST(NearestRowsTest, TiesGoToTheSmallerRow) {
+  Matrix<float> x(40, 4);  // all the same
+  BuildClock clock;
+  std::int64_t distances = 0;
+  const LinkLists links = nearest_rows(x.view(), 3, clock, distances);
+  EXPECT_EQ(links[7], (std::vector<std::uint32_t>{0, 1, 2}));
+  EXPECT_EQ(links[1], (std::vector<std::uint32_t>{0, 2, 3}));
+}
+
+}  // namespace
+}  // namespace ra::index
