@@ -21,7 +21,7 @@ struct Judged {
   std::span<const std::uint32_t> self;               // k_to_k: row of K that query i is; else empty
   std::span<const stats::AttentionLoss> exact_loss;  // [m] what attention over the exact top k
                                                      // loses; empty: it has no meaning here
-  std::uint32_t train_set = 0;  // of BuildInput::train: that of this head
+  std::uint32_t train_set = 0;                       // of BuildInput::train: that of this head
 };
 
 struct EvaluateOptions {
@@ -32,8 +32,9 @@ struct EvaluateOptions {
 // Searches position by position: query i of all `heads` in one call, which an index may serve with
 // one pass over what they share. All heads have equally many queries of the same keys. Returns a
 // `recall` record for each head with metrics, samples and ci95; the caller adds config. Work and
-// time of a call are divided evenly among its heads. A timed run warms up with a few queries; what is
-// measured starts with a new scratch. Untimed queries run side by side unless the index is sequential.
+// time of a call are divided evenly among its heads. A timed run warms up with a few queries; what
+// is measured starts with a new scratch. Untimed queries run side by side unless the index is
+// sequential.
 std::vector<bench::Result> evaluate(const index::VectorIndex& index,
                                     const index::SearchParams& params,
                                     std::span<const Judged> heads, const EvaluateOptions& o);

@@ -85,9 +85,9 @@ class SparseAttention : public model::AttentionPolicy {
 
   AttentionShape shape_;
   SparseOptions options_;
-  model::ExactAttention exact_;  // prefill
+  model::ExactAttention exact_;             // prefill
   std::vector<std::uint32_t> group_heads_;  // 0, 1, ... of a group
-  int parts_ = 1;                           // row ranges a group is split into when there are more threads
+  int parts_ = 1;  // row ranges a group is split into when there are more threads
   std::int64_t begin_ = 0, end_ = 0;
   std::optional<LayerIndexes> indexes_;
   std::vector<std::unique_ptr<index::SearchScratch>> scratch_;  // [index, part]

@@ -2,6 +2,8 @@
 #include "lib/index/nearest_rows.h"
 
 #include <algorithm>
+#include <limits>
+#include <span>
 #include <vector>
 
 #include "kernels/ops.h"
@@ -15,6 +17,48 @@ namespace {
 // A tile of scores (128 x 1024 floats, 512 KiB) stays in the second-level cache between product and
 // selection; decoding a chunk of rows for the product is shared by the 128.
 constexpr std::size_t kTile = 128, kChunk = 1024;
+
+// The m best of a stream of scores, ties to the smaller id. Candidates pile up to twice as many and
+// are then cut: with m in the tens, and many rows at a time, a heap (top_k.h) takes four times as
+// long.
+class BestOfStream {
+ public:
+  void reset(std::size_t m) {
+    m_ = m;
+    floor_ = -std::numeric_limits<float>::infinity();
+    kept_.clear();
+  }
+  void push_range(const float* scores, std::size_t n, std::uint32_t first_id) {
+    std::uint32_t at[kStep];
+    for (std::size_t j = 0; j < n; j += kStep) {
+      const std::size_t entering =
+          kernels::ops().at_least(scores + j, std::min(kStep, n - j), floor_, kStep, at);
+      for (std::size_t i = 0; i < entering; ++i)
+        kept_.push_back({first_id + static_cast<std::uint32_t>(j) + at[i], scores[j + at[i]]});
+      if (kept_.size() >= 2 * m_) cut();
+    }
+  }
+  // Best first.
+  std::span<const Hit> finish() {
+    if (kept_.size() > m_) cut();
+    std::sort(kept_.begin(), kept_.end(), better);
+    return kept_;
+  }
+
+ private:
+  static constexpr std::size_t kStep = 128;
+
+  void cut() {
+    const auto last = kept_.begin() + static_cast<std::ptrdiff_t>(m_ - 1);
+    std::nth_element(kept_.begin(), last, kept_.end(), better);
+    floor_ = last->score;
+    kept_.resize(m_);
+  }
+
+  std::size_t m_ = 1;
+  float floor_ = 0;
+  std::vector<Hit> kept_;
+};
 
 }  // namespace
 
@@ -31,8 +75,8 @@ LinkLists nearest_rows(MatView<const float> x, std::size_t m, BuildClock& clock,
     AlignedBuffer<std::byte> scratch(kernels::gemm_scratch_bytes(x.cols));
     AlignedBuffer<std::byte> packed(kernels::gemm_packed_bytes(kTile, x.cols));
     if (gemm_pack != nullptr) gemm_pack(x.row(first), x.stride, rows, x.cols, packed.data());
-    std::vector<TopK> best(rows);
-    for (TopK& b : best) b.reset(m + 1);  // and the row itself
+    std::vector<BestOfStream> best(rows);
+    for (BestOfStream& b : best) b.reset(m + 1);  // and the row itself
     // Rows near in position are often near in space: begin there, and few of the rest enter.
     for (std::size_t c = 0; c < chunks; ++c) {
       const std::size_t begin = (first / kChunk + c) % chunks * kChunk;
@@ -53,11 +97,10 @@ LinkLists nearest_rows(MatView<const float> x, std::size_t m, BuildClock& clock,
       for (std::size_t r = 0; r < rows; ++r)
         best[r].push_range(scores.data() + r * count, count, static_cast<std::uint32_t>(begin));
     }
-    std::vector<Hit> hits;
     for (std::size_t r = 0; r < rows; ++r) {
-      best[r].finish(hits);
-      for (const Hit& hit : hits)
-        if (hit.id != first + r && links[first + r].size() < m) links[first + r].push_back(hit.id);
+      std::vector<std::uint32_t>& to = links[first + r];
+      for (const Hit& hit : best[r].finish())
+        if (hit.id != first + r && to.size() < m) to.push_back(hit.id);
     }
   });
   distances += static_cast<std::int64_t>(n * n);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <deque>
 #include <numeric>
 #include <string>
@@ -29,11 +30,13 @@ namespace {
 
 constexpr std::array kParams{
     ParamInfo{"neighbours", "int", "48", 1, 1000, false, "nearest keys a key is linked to"},
-    ParamInfo{"prune", "int", "12", 0, 1000, false, "links kept by occlusion"},
+    ParamInfo{"prune", "int", "12", 0, 1000, false,
+              "links of a key that none of its nearer links stands in for; 0 = all"},
     ParamInfo{"links", "int", "24", 1, 1000, false, "most links of a key, those back included"},
-    ParamInfo{"metric", "head|group", "head", 0, 0, false,
-              "whose training queries the metric of a graph is fitted to: a graph for each head, or "
-              "one for all"},
+    ParamInfo{
+        "metric", "head|group", "head", 0, 0, false,
+        "whose training queries the metric of a graph is fitted to: a graph for each head, or "
+        "one for all"},
     ParamInfo{"recent", "float", "0.25", 0.001, 1, false,
               "share of the training queries that the metric is fitted to: the last ones"},
     ParamInfo{"steps", "int", "4", 0, 100, false, "last queries of a head whose hits are seeds"},
@@ -134,9 +137,8 @@ QgraphIndex::QgraphIndex(const BuildInput& in, const ParamReader& params)
   }
   stats_.knn_ms = clock.lap_ms();
   const bool own = params.choice("metric") == "head";
-  for (std::size_t h = 0; h < heads_.size(); ++h) {
-    heads_[h].graph = own ? h : 0;
-    if (!own && h > 0) continue;
+  for (std::size_t h = 0; h < heads_.size(); ++h) heads_[h].graph = own ? h : 0;
+  for (std::size_t h = 0; h < (own ? heads_.size() : 1); ++h) {
     const auto sets = own ? std::span(learnt).subspan(h, 1) : std::span(learnt);
     const QueryMetric metric =
         fit_query_metric(in.keys, sets, kEigenvalueFloor, params.number("recent"));
@@ -158,21 +160,22 @@ void QgraphIndex::add_graph(MatView<const float> x, const ParamReader& params, B
   LinkLists links = nearest_rows(x, size_of(params, "neighbours"), clock, stats_.distances);
   stats_.knn_ms += clock.lap_ms();
   if (const std::size_t kept = size_of(params, "prune"); kept > 0) {
+    std::atomic<std::int64_t> total{0};
     clock.parallel(links.size(), 256, [&](std::size_t first, std::size_t last) {
       std::vector<Hit> candidates;
+      std::int64_t done = 0;
       for (std::size_t i = first; i < last; ++i) {
-        rank_candidates(x, static_cast<std::uint32_t>(i), links[i], candidates);
-        select_links(x, candidates, kept, false, links[i]);
+        done += rank_candidates(x, static_cast<std::uint32_t>(i), links[i], candidates);
+        done += select_links(x, candidates, kept, false, links[i]);
       }
+      total += done;
     });
+    stats_.distances += total;
   }
   links = add_reverse_links(x, links, size_of(params, "links"), true, clock, stats_.distances);
-  std::vector<std::uint32_t> entries;
-  for (const Head& head : heads_) {
-    if (&head != &heads_[graphs_.size()] && params.choice("metric") == "head") continue;
-    entries.insert(entries.end(), head.hubs.begin(), head.hubs.end());
-  }
-  repair(x, entries, links, stats_.distances);
+  // From the entries of any head that uses the graph, every key is reached.
+  for (const Head& head : heads_)
+    if (head.graph == graphs_.size()) repair(x, head.hubs, links, stats_.distances);
   graphs_.emplace_back(links);
   stats_.connect_ms += clock.lap_ms();
 }
@@ -211,9 +214,8 @@ SearchStats QgraphIndex::search_head(std::size_t head, const float* query, std::
     h.seeds.add(query, nearest_, s.centre_scores, s.entries);
     stats.distances += static_cast<std::int64_t>(h.seeds.centres());
   }
-  const BeamCounts counts =
-      beam_search(graphs_[h.graph], keys_.view(), query, s.entries, {beam, std::max(beam, k)},
-                  s.beam);
+  const BeamCounts counts = beam_search(graphs_[h.graph], keys_.view(), query, s.entries,
+                                        {beam, std::max(beam, k)}, s.beam);
   stats.distances += counts.distances;
   stats.hops += counts.hops;
   stats.bytes = stats.distances * static_cast<std::int64_t>(keys_.cols() * sizeof(float));
@@ -229,7 +231,7 @@ SearchStats QgraphIndex::search_head(std::size_t head, const float* query, std::
 // Searches the held-out queries with wider and wider beams, until they find nearly all.
 void QgraphIndex::choose_beams(std::size_t head, MatView<const float> held_out,
                                const ParamReader& params, std::int64_t& distances) {
-  if (held_out.rows == 0) return;
+  if (held_out.rows == 0 || beam_ > 0) return;
   const std::size_t n = keys_.rows(), counted = n - std::min(size_of(params, "gap"), n / 8);
   const std::size_t k = std::min(size_of(params, "k"), counted);
   std::vector<float> scores(n), least(held_out.rows);  // the k-th best score of each query

@@ -27,9 +27,9 @@ QuerySeeds::QuerySeeds(MatView<const float> keys, MatView<const float> queries,
     std::copy_n(queries.row(i), dim, unit.row(i));
     scale_to_unit(unit.row(i), dim);
   }
-  const Clustering found = kmeans(
-      unit.view(), {.cells = o.centres, .iterations = 6, .seed = o.seed, .stream = o.stream}, clock,
-      distances);
+  const Clustering found =
+      kmeans(unit.view(), {.cells = o.centres, .iterations = 6, .seed = o.seed, .stream = o.stream},
+             clock, distances);
   centres_ = Matrix<float>(found.cells, dim);
   for (std::size_t i = 0; i < unit.rows(); ++i)
     for (std::size_t j = 0; j < dim; ++j) centres_.row(found.cell_of[i])[j] += unit.row(i)[j];
@@ -54,8 +54,7 @@ void QuerySeeds::add(const float* query, std::size_t nearest, std::vector<float>
                      std::vector<std::uint32_t>& out) const {
   if (centres() == 0) return;
   scores.resize(centres());
-  score_block({query, 1, centres_.cols()}, centres_.view(), 0, centres(), scores.data(),
-              centres());
+  score_block({query, 1, centres_.cols()}, centres_.view(), 0, centres(), scores.data(), centres());
   for (std::size_t i = 0; i < std::min(nearest, centres()); ++i) {
     const auto best = std::max_element(scores.begin(), scores.end());
     const auto ids = best_.row(static_cast<std::size_t>(best - scores.begin()));

@@ -46,8 +46,9 @@ std::vector<IndexType> make_types() {
                    .build = build_qscan,
                    .restore = restore_qscan});
   types.push_back({.name = "qgraph",
-                   .help = "graph of keys that score alike for a head's training queries, entered at "
-                           "the last queries' hits",
+                   .help =
+                       "graph of keys that score alike for a head's training queries, entered at "
+                       "the last queries' hits",
                    .params = qgraph_params(),
                    .effort_key = "target",
                    .query_aware = true,

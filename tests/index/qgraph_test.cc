@@ -21,7 +21,8 @@ Point measure(const testing::OodSet& set, const std::string& spec, int k, int ef
 
 TEST(QgraphTest, ReachesTheTargetOnQueriesItHasNotSeen) {
   const auto set = testing::ood_set(3000, 32, 800, 31);
-  const Point low = measure(set, "qgraph:k=20", 20, 700), high = measure(set, "qgraph:k=20", 20, 970);
+  const Point low = measure(set, "qgraph:k=20", 20, 700),
+              high = measure(set, "qgraph:k=20", 20, 970);
   EXPECT_GT(low.recall, 0.6);
   EXPECT_GT(high.recall, 0.93);
   EXPECT_LT(high.scanned, 0.25);
@@ -49,7 +50,8 @@ struct TwoHeads {
   }
 };
 
-testing::Found searched(const TwoHeads& t, const VectorIndex& index, std::vector<std::uint32_t> heads) {
+testing::Found searched(const TwoHeads& t, const VectorIndex& index,
+                        std::vector<std::uint32_t> heads) {
   testing::Found all;
   const auto scratch = index.make_scratch();
   std::vector<std::vector<Hit>> hits(2);
@@ -57,7 +59,8 @@ testing::Found searched(const TwoHeads& t, const VectorIndex& index, std::vector
     Matrix<float> rows(2, 32);
     std::copy_n(t.set.test.row(i), 32, rows.row(heads.empty() ? 0 : heads[0] == 0 ? 0 : 1));
     std::copy_n(t.other.test.row(i), 32, rows.row(heads.empty() ? 1 : heads[0] == 0 ? 1 : 0));
-    all.stats += index.search(rows.view(), {.k = 20, .effort = 900, .heads = heads}, *scratch, hits);
+    all.stats +=
+        index.search(rows.view(), {.k = 20, .effort = 900, .heads = heads}, *scratch, hits);
     for (auto& h : hits) all.hits.push_back(h);
   }
   return all;
@@ -84,7 +87,8 @@ TEST(QgraphTest, AGraphForEachHeadBeatsOneForTheGroup) {
 TEST(QgraphTest, RepeatedQueriesStartAtTheirAnswer) {
   const auto set = testing::ood_set(3000, 32, 800, 39);
   const auto warm = testing::build("qgraph:k=20,beam=20", set.keys.view(), set.train.view());
-  const auto cold = testing::build("qgraph:k=20,beam=20,steps=0", set.keys.view(), set.train.view());
+  const auto cold =
+      testing::build("qgraph:k=20,beam=20,steps=0", set.keys.view(), set.train.view());
   EXPECT_TRUE(warm->sequential());
   EXPECT_FALSE(cold->sequential());
   const auto scratch = warm->make_scratch();
