@@ -12,7 +12,7 @@
 namespace ra::index {
 
 // For each row of x [n, dim] the min(m, rows of among) rows of `among` [any, dim] nearest to it
-// (L2), nearest first, ties to the smaller row. m > 0. A row that is in both is its own nearest.
+// (L2), nearest first, ties to the smaller row. m > 0. A row that is in both is found too.
 // Distances are computed in bf16 at level amx. The same for any number of threads. Costs x.rows *
 // among.rows inner products, added to `distances`.
 LinkLists nearest_rows(MatView<const float> x, MatView<const float> among, std::size_t m,

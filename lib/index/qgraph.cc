@@ -84,7 +84,7 @@ LinkLists candidate_links(MatView<const float> x, std::size_t m, BuildClock& clo
   LinkLists links(x.rows);
   for (std::size_t step = 1; step == 1 || x.rows / step > m; step *= kThinner) {
     const MatView<const float> every{x.data, (x.rows + step - 1) / step, x.cols, x.stride * step};
-    // A key is its own nearest.
+    // One place for the key itself.
     const LinkLists found = nearest_rows(x, every, step == 1 ? m + 1 : m / 2 + 1, clock, distances);
     for (std::uint32_t i = 0; i < x.rows; ++i)
       for (const std::uint32_t row : found[i])
