@@ -15,9 +15,10 @@
 namespace ra::index {
 namespace {
 
-// A tile of scores (128 x 1024 floats, 512 KiB) stays in the second-level cache between product and
-// selection; decoding a chunk of rows for the product is shared by the 128.
-constexpr std::size_t kTile = 128, kChunk = 1024;
+// A tile of scores (512 x 512 floats, 1 MiB) stays in the second-level cache between product and
+// selection. With few columns, packing a chunk of rows costs as much as its product with a hundred
+// others: hence the 512.
+constexpr std::size_t kTile = 512, kChunk = 512;
 
 // The m best of a stream of scores, ties to the smaller id. Candidates pile up to twice as many and
 // are then cut: with m in the tens, and many rows at a time, a heap (top_k.h) takes four times as
