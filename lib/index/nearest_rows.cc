@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/ops.h"
+#include "lib/core/error.h"
 #include "lib/core/matrix.h"
 #include "lib/index/scores.h"
 #include "lib/index/top_k.h"
@@ -14,9 +15,10 @@
 namespace ra::index {
 namespace {
 
-// A tile of scores (128 x 1024 floats, 512 KiB) stays in the second-level cache between product and
-// selection; decoding a chunk of rows for the product is shared by the 128.
-constexpr std::size_t kTile = 128, kChunk = 1024;
+// A tile of scores (512 x 512 floats, 1 MiB) stays in the second-level cache between product and
+// selection. With few columns, packing a chunk of rows costs as much as its product with a hundred
+// others: hence the 512.
+constexpr std::size_t kTile = 512, kChunk = 512;
 
 // The m best of a stream of scores, ties to the smaller id. Candidates pile up to twice as many and
 // are then cut: with m in the tens, and many rows at a time, a heap (top_k.h) takes four times as
@@ -62,13 +64,14 @@ class BestOfStream {
 
 }  // namespace
 
-LinkLists nearest_rows(MatView<const float> x, std::size_t m, BuildClock& clock,
-                       std::int64_t& distances) {
-  const std::size_t n = x.rows;
+LinkLists nearest_rows(MatView<const float> x, MatView<const float> among, std::size_t m,
+                       BuildClock& clock, std::int64_t& distances) {
+  RA_CHECK(m > 0 && x.cols == among.cols);
+  const std::size_t n = among.rows;
   std::vector<float> bias(n);  // the best x_i.x_j - |x_j|^2 / 2 is the nearest
-  for (std::size_t j = 0; j < n; ++j) bias[j] = -0.5f * dot(x.row(j), x.row(j), x.cols);
-  LinkLists links(n);
-  clock.parallel(n, kTile, [&](std::size_t first, std::size_t last) {
+  for (std::size_t j = 0; j < n; ++j) bias[j] = -0.5f * dot(among.row(j), among.row(j), x.cols);
+  LinkLists links(x.rows);
+  clock.parallel(x.rows, kTile, [&](std::size_t first, std::size_t last) {
     const std::size_t rows = last - first, chunks = (n + kChunk - 1) / kChunk;
     const auto gemm_pack = kernels::ops().gemm_pack;
     AlignedBuffer<float> scores(kTile * kChunk);
@@ -76,14 +79,14 @@ LinkLists nearest_rows(MatView<const float> x, std::size_t m, BuildClock& clock,
     AlignedBuffer<std::byte> packed(kernels::gemm_packed_bytes(kTile, x.cols));
     if (gemm_pack != nullptr) gemm_pack(x.row(first), x.stride, rows, x.cols, packed.data());
     std::vector<BestOfStream> best(rows);
-    for (BestOfStream& b : best) b.reset(m + 1);  // and the row itself
+    for (BestOfStream& b : best) b.reset(m);
     // Rows near in position are often near in space: begin there, and few of the rest enter.
+    const std::size_t own = first * n / x.rows / kChunk;
     for (std::size_t c = 0; c < chunks; ++c) {
-      const std::size_t begin = (first / kChunk + c) % chunks * kChunk;
-      const std::size_t count = std::min(kChunk, n - begin);
+      const std::size_t begin = (own + c) % chunks * kChunk, count = std::min(kChunk, n - begin);
       kernels::ops().gemm({.type = kernels::Quant::kF32,
-                           .w = reinterpret_cast<const std::byte*>(x.row(begin)),
-                           .row_bytes = x.stride * sizeof(float),
+                           .w = reinterpret_cast<const std::byte*>(among.row(begin)),
+                           .row_bytes = among.stride * sizeof(float),
                            .rows = count,
                            .cols = x.cols,
                            .x = x.row(first),
@@ -97,13 +100,10 @@ LinkLists nearest_rows(MatView<const float> x, std::size_t m, BuildClock& clock,
       for (std::size_t r = 0; r < rows; ++r)
         best[r].push_range(scores.data() + r * count, count, static_cast<std::uint32_t>(begin));
     }
-    for (std::size_t r = 0; r < rows; ++r) {
-      std::vector<std::uint32_t>& to = links[first + r];
-      for (const Hit& hit : best[r].finish())
-        if (hit.id != first + r && to.size() < m) to.push_back(hit.id);
-    }
+    for (std::size_t r = 0; r < rows; ++r)
+      for (const Hit& hit : best[r].finish()) links[first + r].push_back(hit.id);
   });
-  distances += static_cast<std::int64_t>(n * n);
+  distances += static_cast<std::int64_t>(x.rows * n);
   return links;
 }
 

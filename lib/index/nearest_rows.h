@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The exact nearest neighbours of every row among the others: the links of a neighbour graph.
+// Exact nearest neighbours by matrix products: candidates for the links of a graph.
 #pragma once
 
 #include <cstddef>
@@ -11,10 +11,11 @@
 
 namespace ra::index {
 
-// For each row of x [n, dim] the min(m, n - 1) rows nearest to it (L2), nearest first, ties to the
-// smaller row. Distances are computed in bf16 at level amx. The same for any number of threads.
-// Costs n * n inner products, added to `distances`.
-LinkLists nearest_rows(MatView<const float> x, std::size_t m, BuildClock& clock,
-                       std::int64_t& distances);
+// For each row of x [n, dim] the min(m, rows of among) rows of `among` [any, dim] nearest to it
+// (L2), nearest first, ties to the smaller row. m > 0. A row that is in both is found too.
+// Distances are computed in bf16 at level amx. The same for any number of threads. Costs x.rows *
+// among.rows inner products, added to `distances`.
+LinkLists nearest_rows(MatView<const float> x, MatView<const float> among, std::size_t m,
+                       BuildClock& clock, std::int64_t& distances);
 
 }  // namespace ra::index

@@ -30,9 +30,9 @@ namespace {
 
 constexpr std::array kParams{
     ParamInfo{"neighbours", "int", "48", 1, 1000, false, "nearest keys a key is linked to"},
-    ParamInfo{"prune", "int", "12", 0, 1000, false,
+    ParamInfo{"prune", "int", "16", 0, 1000, false,
               "links of a key that none of its nearer links stands in for; 0 = all"},
-    ParamInfo{"links", "int", "24", 1, 1000, false, "most links of a key, those back included"},
+    ParamInfo{"links", "int", "32", 1, 1000, false, "most links of a key, those back included"},
     ParamInfo{
         "metric", "head|group", "head", 0, 0, false,
         "whose training queries the metric of a graph is fitted to: a graph for each head, or "
@@ -40,9 +40,9 @@ constexpr std::array kParams{
     ParamInfo{"recent", "float", "0.25", 0.001, 1, false,
               "share of the training queries that the metric is fitted to: the last ones"},
     ParamInfo{"steps", "int", "4", 0, 100, false, "last queries of a head whose hits are seeds"},
-    ParamInfo{"centres", "int", "16", 1, 10000, false,
+    ParamInfo{"centres", "int", "32", 1, 10000, false,
               "clusters of training queries whose best keys are seeds"},
-    ParamInfo{"nearest", "int", "0", 0, 1000, false, "clusters of a query, whose keys are seeds"},
+    ParamInfo{"nearest", "int", "1", 0, 1000, false, "clusters of a query, whose keys are seeds"},
     ParamInfo{"k", "int", "100", 1, 1e6, false, "hits that the beams are chosen for"},
     ParamInfo{"holdout", "int", "64", 0, 1e6, false,
               "last training queries, kept from the rest of the build to choose the beams"},
@@ -75,6 +75,23 @@ struct Head {
   QuerySeeds seeds;
   std::vector<BeamPoint> points;  // beams ascending
 };
+
+// The nearest keys of each, and the nearest ones of every 16th key, of every 256th ...: keys often
+// fall into tight clusters, and links to nearest keys alone never leave them.
+LinkLists candidate_links(MatView<const float> x, std::size_t m, BuildClock& clock,
+                          std::int64_t& distances) {
+  constexpr std::size_t kThinner = 16;
+  LinkLists links(x.rows);
+  for (std::size_t step = 1; step == 1 || x.rows / step > m; step *= kThinner) {
+    const MatView<const float> every{x.data, (x.rows + step - 1) / step, x.cols, x.stride * step};
+    // One place for the key itself.
+    const LinkLists found = nearest_rows(x, every, step == 1 ? m + 1 : m / 2 + 1, clock, distances);
+    for (std::uint32_t i = 0; i < x.rows; ++i)
+      for (const std::uint32_t row : found[i])
+        if (const auto to = static_cast<std::uint32_t>(row * step); to != i) links[i].push_back(to);
+  }
+  return links;
+}
 
 std::size_t size_of(const ParamReader& params, std::string_view key) {
   return static_cast<std::size_t>(params.integer(key));
@@ -157,7 +174,7 @@ QgraphIndex::QgraphIndex(const BuildInput& in, const ParamReader& params)
 
 // x: lifted, so that the key nearest to another has the largest inner product with it.
 void QgraphIndex::add_graph(MatView<const float> x, const ParamReader& params, BuildClock& clock) {
-  LinkLists links = nearest_rows(x, size_of(params, "neighbours"), clock, stats_.distances);
+  LinkLists links = candidate_links(x, size_of(params, "neighbours"), clock, stats_.distances);
   stats_.knn_ms += clock.lap_ms();
   if (const std::size_t kept = size_of(params, "prune"); kept > 0) {
     std::atomic<std::int64_t> total{0};
