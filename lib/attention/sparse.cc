@@ -212,7 +212,7 @@ model::AttendStats SparseAttention::decode(const model::AttendInput& in, MatView
   }
   const auto grow_start = Clock::now();
   const Ranges at = make_ranges(in);
-  const double grow_ms = ms_since(grow_start);
+  const double grow_ms = indexes_ && indexes_->grows() ? ms_since(grow_start) : 0;
   const int searches = indexes_ && !indexes_->empty() ? shape_.kv_heads * parts_ : 0;
   std::vector<TaskLog> logs(size(searches + shape_.kv_heads));
   // The searches come first: they are the longer tasks.
