@@ -16,7 +16,7 @@ namespace {
 using index::IndexSpec;
 
 std::vector<int> default_sweep(const IndexSpec& spec, int k, std::size_t n) {
-  if (spec.type->effort_key == "target") return {700, 800, 900, 950, 980, 995};
+  if (spec.type->effort_key == "target") return {600, 700, 800, 900, 950, 980};
   const bool probes = spec.type->effort_key == "probes";
   const int first = probes ? 1 : k, last = probes ? 128 : 16 * k;
   const int limit =

@@ -15,7 +15,7 @@
 namespace ra::recall {
 
 // All specs of --index, checked. Where the effort key is not given, `efforts` becomes a sweep:
-// 1, 2, 4, ..., 128 probes (at most 4 sqrt(n)), a target of 700 to 995 per mille, or a beam of k,
+// 1, 2, 4, ..., 128 probes (at most 4 sqrt(n)), a target of 600 to 980 per mille, or a beam of k,
 // 2k, ..., 16k (at most n).
 std::vector<index::IndexSpec> parse_indexes(const Options& o, std::size_t n_keys);
 

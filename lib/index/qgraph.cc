@@ -52,7 +52,7 @@ constexpr std::array kParams{
     ParamInfo{"beam", "int", "0", 0, 1e9, false, "beam of every head; 0 = by target"},
     ParamInfo{"share", "group|head", "group", 0, 0, false,
               "one index per KV head, or one per query head"},
-    ParamInfo{"target", "int", "950", 1, 1e9, true,
+    ParamInfo{"target", "int", "900", 1, 1e9, true,
               "per mille of their best keys that the held-out queries find; 1000 = a full search"},
 };
 
