@@ -67,8 +67,8 @@ void bind(CLI::App& app, SparseModeOptions& o) {
       ->take_all();
   app.add_option(
       "--index", o.index,
-      "Index specs, e.g. ivf:lists=256,probes=16;roar:metric=query,ef=200: each is for the mode "
-      "of its type (roar or others: retrieval); keys not given stay as in that mode's default, so "
+      "Index specs, e.g. ivf:lists=256,probes=16;qivf:probes=192: each is for the mode "
+      "of its type (qivf, roar or others: retrieval); keys not given stay as in that mode's default, so "
       "hnsw:ef=200 is still lifted");
   app.add_option("-k", o.k, "Keys retrieved per query head")
       ->check(CLI::Range(1, 1 << 20))

@@ -21,7 +21,7 @@ constexpr Mode kModes[] = {
      .index = "hnsw:metric=lift",
      .help = "static set and FAISS HNSW, keys lifted to the sphere"},
     {.name = "retrieval",
-     .index = "roar:metric=query",
+     .index = "qivf",
      .any_index = true,
      .help = "static set and an attention-aware index"},
 };

@@ -21,7 +21,7 @@ SINK, WINDOW = 8, 32
 STATIC = ["--sink", SINK, "--window", WINDOW]
 MODES = ["full", "streaming", "knn", "ivf", "hnsw", "retrieval"]
 INDEX = {"full": None, "streaming": None, "knn": "flat", "ivf": "ivf", "hnsw": "hnsw:metric=lift",
-         "retrieval": "roar:metric=query"}
+         "retrieval": "qivf"}
 
 PROVENANCE = {"git_commit", "git_dirty", "compiler", "cxx_flags", "build_type", "cpu", "cores", "isa", "isa_features",
               "threads", "os", "memory_bytes", "cgroup_cpus", "governor", "load_1m", "libs", "gpu", "bandwidth_gb_s",
@@ -206,7 +206,7 @@ def test_index_specs_keep_the_defaults_of_their_mode(model, words):
     def used(*arguments):
         records = measure("decode", "-m", model, "-f", words, "-c", 200, "-n", 2, "-r", 1, "-k", 10, *STATIC, *arguments)
         return [r["config"]["index"] for r in records]
-    assert used("--mode", "retrieval", "--index", "roar:ef=50") == ["roar:ef=50,metric=query"]
+    assert used("--mode", "retrieval", "--index", "roar:ef=50") == ["roar:ef=50"]
     assert used("--mode", "retrieval", "--index", "flat") == ["flat"]
     if "hnsw" not in modes():
         pytest.skip("hnsw: not in this build")
