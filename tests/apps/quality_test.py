@@ -117,7 +117,7 @@ def test_losses_are_those_of_a_dump(tmp_path, model, words):
 
 
 def test_everything_retrieved_is_full_attention(model, words):
-    prompt, n = 300, 70
+    prompt, n = 300, 1  # with more tokens more keys leave the window than k may be
     knn, = quality(model, words, "-c", prompt + n, "--n-score", n, "--needle", 0, "--mode", "knn", "-k", prompt - 40, *F32)
     assert abs(knn["metrics"]["nll_delta"]) < 1e-4 and knn["metrics"]["kld_max"] < 1e-4
     assert knn["metrics"]["same_top1_frac"] == 1

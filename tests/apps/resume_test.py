@@ -16,7 +16,7 @@ PROGRAM = pathlib.Path(os.environ.get("RA_BUILD", ROOT / "build/release")).resol
 pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason=f"{PROGRAM} is not built")
 
 MODEL = ROOT / "tests/golden/gguf/qwen2-q5_0.gguf"
-CHUNK = 512  # prompt positions of one pass
+CHUNK = 1024  # prompt positions of one pass
 PROMPT, GENERATE = 8 * CHUNK + 100, 150
 # Parts of one pass of the prompt, and of a few dozen generated ones.
 ARGS = ["-m", MODEL, "--rope-scaling", "linear", "--rope-scale", 64, "--generate", GENERATE, "--temp", 0.7,

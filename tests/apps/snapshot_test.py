@@ -49,8 +49,10 @@ def ids(tmp_path):
 
 
 def decode(ids, out, *more, length=LENGTH, modes="full,streaming,knn,retrieval"):
-    """The deterministic part of each record."""
-    succeeds(BENCH, "decode", "-m", MODEL, "--tokens-file", ids, "-c", length, *BENCH_ARGS, "--mode", modes,
+    """The deterministic part of each record. The index is one that learns from the sample of queries that a snapshot keeps;
+    qivf learns from all that a prefill sees, and from the sample only where there was none."""
+    index = ["--index", "roar:metric=query"] if "retrieval" in modes else []
+    succeeds(BENCH, "decode", "-m", MODEL, "--tokens-file", ids, "-c", length, *BENCH_ARGS, "--mode", modes, *index,
              "-o", out, *more)
     records = [json.loads(line) for line in out.read_text().splitlines()]
     out.unlink()

@@ -8,16 +8,8 @@
 namespace ra::index {
 namespace {
 
-struct Point {
-  double recall, scanned;
-};
-Point measure(const testing::OodSet& set, const std::string& spec, int k, int effort) {
-  const auto index = testing::build(spec, set.keys.view(), set.train.view());
-  const auto found = testing::search(*index, set.test.view(), k, effort);
-  const double all = static_cast<double>(set.keys.rows() * set.test.rows());
-  return {testing::recall(set.keys.view(), set.test.view(), found, static_cast<std::size_t>(k)),
-          static_cast<double>(found.stats.distances) / all};
-}
+using testing::measure;
+using testing::Point;
 
 TEST(QgraphTest, ReachesTheTargetOnQueriesItHasNotSeen) {
   const auto set = testing::ood_set(3000, 32, 800, 31);

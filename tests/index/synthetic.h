@@ -92,4 +92,16 @@ inline double recall(MatView<const float> keys, MatView<const float> queries, co
   return sum / static_cast<double>(k * queries.rows);
 }
 
+// Recall and scanned share of the test queries, in one search.
+struct Point {
+  double recall, scanned;
+};
+inline Point measure(const OodSet& set, const std::string& spec, int k, int effort) {
+  const auto index = build(spec, set.keys.view(), set.train.view());
+  const auto found = search(*index, set.test.view(), k, effort);
+  const double all = static_cast<double>(set.keys.rows() * set.test.rows());
+  return {recall(set.keys.view(), set.test.view(), found, static_cast<std::size_t>(k)),
+          static_cast<double>(found.stats.distances) / all};
+}
+
 }  // namespace ra::index::testing
