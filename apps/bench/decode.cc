@@ -129,14 +129,16 @@ class ContextBench {
   std::vector<float> reference_;  // [n_decode, vocab]
 };
 
-double median_ms(const Measured& m) {
+std::vector<double> all_ms(const Measured& m) {
   std::vector<double> all;
   for (const auto& rep : m.token_ms) all.insert(all.end(), rep.begin(), rep.end());
-  return bench::percentiles(all)["p50"];
+  return all;
 }
 
-// Tokens after which the build of `m` is paid back beside a mode of the same run, whose index is of
-// this spec, with more keys if `index` has none of them. Null if that was not run or is not slower.
+double median_ms(const Measured& m) { return bench::percentiles(all_ms(m))["p50"]; }
+
+// Tokens after which the build of `m` is paid back beside a mode of the same run whose index spec
+// begins with `index`. Null if that was not run or is not slower.
 Json ContextBench::breakeven(const Measured& m, std::string_view mode,
                              std::string_view index) const {
   if (m.built.sparse == nullptr || m.built.sparse->index_count() == 0) return nullptr;
@@ -158,8 +160,7 @@ bench::Result ContextBench::result(const Measured& m, double bandwidth) const {
                            {"repetitions", o_.repetitions}});
   const auto& prefill = context_.prefill_run();
   if (!prefill) r.status_detail = "keys and values of the prompt come from a snapshot";
-  std::vector<double> all;
-  for (const auto& rep : m.token_ms) all.insert(all.end(), rep.begin(), rep.end());
+  const std::vector<double> all = all_ms(m);
   const Json p = bench::percentiles(all);
   const double decode_ms = p["p50"], n = static_cast<double>(m.tokens);
   const double mean_ms = std::accumulate(all.begin(), all.end(), 0.0) / n;

@@ -282,9 +282,7 @@ void bind_curve(CLI::App& root, Options& o, Chosen& chosen) {
   bind_selection(*command, o);
   bind_training(*command, o);
   bind_index(*command, o);
-  command->add_option("-k", o.k, "Keys to retrieve")
-      ->check(CLI::Range(1, 1 << 30))
-      ->capture_default_str();
+  bind_k(*command, o);
   command
       ->add_option("--direction", o.direction,
                    "q_to_k, k_to_k (control: keys as queries, self-match excluded) or both")

@@ -179,12 +179,7 @@ class Growth {
            .hint = "dump with --queries all"});
     selection_.first_key = o.sink;
     selection_.last_key = prompt_ - o.window - 1;
-    for (const int layer :
-         o.layers.empty() ? info.layers
-                          : parse_list(o.layers, static_cast<int>(info.n_layers), "--layers")) {
-      dump_->check_layer(layer);
-      layers_.push_back(layer);
-    }
+    layers_ = choose_layers(*dump_, o);
     for (const index::IndexSpec& spec : parse_indexes(o, selection_.n_keys())) {
       if (spec.segment == 0)
         fail_usage("--index", fmt::format("'{}' cannot grow", spec.spec.name), "can: qivf");
@@ -346,10 +341,8 @@ void bind_growth(CLI::App& root, Options& o, Chosen& chosen) {
   CLI::App* command = root.add_subcommand(
       "growth", "Recall and attention mass of an index that takes in decoded keys, by position");
   bind_input(*command, o);
-  command->add_option("--layers", o.layers, "Layers, e.g. 0,3,8-11; default all in the dump");
-  command->add_option("--sink", o.sink, "First positions that are always attended")
-      ->check(CLI::Range(0, 1 << 30))
-      ->capture_default_str();
+  bind_layers(*command, o);
+  bind_sink(*command, o);
   command->add_option("--window", o.window, "Last positions that are always attended")
       ->check(CLI::Range(1, 1 << 30))
       ->capture_default_str();
@@ -363,9 +356,7 @@ void bind_growth(CLI::App& root, Options& o, Chosen& chosen) {
       ->check(CLI::Range(1, 1 << 30))
       ->capture_default_str();
   bind_index(*command, o);
-  command->add_option("-k", o.k, "Keys to retrieve")
-      ->check(CLI::Range(1, 1 << 30))
-      ->capture_default_str();
+  bind_k(*command, o);
   bind_records(*command, o);
   command->callback([&] { chosen = [&o] { return Growth(o).run(); }; });
 }

@@ -8,16 +8,28 @@ void bind_input(CLI::App& command, Options& o, bool required) {
   if (required) input->required();
 }
 
+CLI::Option* bind_layers(CLI::App& command, Options& o) {
+  return command.add_option("--layers", o.layers, "Layers, e.g. 0,3,8-11; default all in the dump");
+}
+
+CLI::Option* bind_sink(CLI::App& command, Options& o) {
+  return command.add_option("--sink", o.sink, "First positions that are always attended")
+      ->check(CLI::Range(0, 1 << 30))
+      ->capture_default_str();
+}
+
+void bind_k(CLI::App& command, Options& o) {
+  command.add_option("-k", o.k, "Keys to retrieve")
+      ->check(CLI::Range(1, 1 << 30))
+      ->capture_default_str();
+}
+
 void bind_selection(CLI::App& command, Options& o) {
   const std::string group = "Which vectors";
-  command.add_option("--layers", o.layers, "Layers, e.g. 0,3,8-11; default all in the dump")
-      ->group(group);
+  bind_layers(command, o)->group(group);
   command.add_option("--heads", o.heads, "Query heads; default all")->group(group);
   command.add_option("--kv-heads", o.kv_heads, "KV heads; default all")->group(group);
-  command.add_option("--sink", o.sink, "First positions that are always attended")
-      ->check(CLI::Range(0, 1 << 30))
-      ->capture_default_str()
-      ->group(group);
+  bind_sink(command, o)->group(group);
   command.add_option("--window", o.window, "Last prompt positions that are always attended")
       ->check(CLI::Range(0, 1 << 30))
       ->capture_default_str()

@@ -38,6 +38,9 @@ struct Options {
 
 // Options shared by several commands.
 void bind_input(CLI::App& command, Options& o, bool required = true);
+CLI::Option* bind_layers(CLI::App& command, Options& o);
+CLI::Option* bind_sink(CLI::App& command, Options& o);
+void bind_k(CLI::App& command, Options& o);
 void bind_selection(CLI::App& command, Options& o);
 void bind_training(CLI::App& command, Options& o);
 void bind_index(CLI::App& command, Options& o);

@@ -103,19 +103,9 @@ void choose_training(const DumpInfo& info, const Options& o, Selection& s) {
   for (std::size_t i = 0; i < cap; ++i) s.train_rows.push_back(stored[(2 * i + 1) * m / (2 * cap)]);
 }
 
-void choose_groups(const store::DumpReader& dump, const std::string& file, const Options& o,
-                   Selection& s) {
+void choose_groups(const store::DumpReader& dump, const Options& o, Selection& s) {
   const DumpInfo& info = dump.info();
-  std::vector<int> layers = info.layers;
-  if (!o.layers.empty()) layers = parse_list(o.layers, static_cast<int>(info.n_layers), "--layers");
-  for (const int layer : layers)
-    if (std::find(info.layers.begin(), info.layers.end(), layer) == info.layers.end())
-      fail_bad_data({.what = "missing layer",
-                     .file = file,
-                     .where = fmt::format("layer {}", layer),
-                     .why = fmt::format("the dump holds layers {}", fmt::join(info.layers, ",")),
-                     .hint = "dump it, or choose with --layers"});
-  for (const int layer : layers) dump.check_layer(layer);
+  const std::vector<int> layers = choose_layers(dump, o);
   const auto heads = parse_list(o.heads, static_cast<int>(info.n_heads), "--heads");
   const auto kv_heads = parse_list(o.kv_heads, static_cast<int>(info.n_kv_heads), "--kv-heads");
   for (const int layer : layers)
@@ -157,12 +147,27 @@ Matrix<float> read_queries(const store::DumpReader& dump, int layer, int head,
 
 }  // namespace
 
+std::vector<int> choose_layers(const store::DumpReader& dump, const Options& o) {
+  const DumpInfo& info = dump.info();
+  std::vector<int> layers = info.layers;
+  if (!o.layers.empty()) layers = parse_list(o.layers, static_cast<int>(info.n_layers), "--layers");
+  for (const int layer : layers)
+    if (std::find(info.layers.begin(), info.layers.end(), layer) == info.layers.end())
+      fail_bad_data({.what = "missing layer",
+                     .file = dump.path().string(),
+                     .where = fmt::format("layer {}", layer),
+                     .why = fmt::format("the dump holds layers {}", fmt::join(info.layers, ",")),
+                     .hint = "dump it, or choose with --layers"});
+  for (const int layer : layers) dump.check_layer(layer);
+  return layers;
+}
+
 Selection select(const store::DumpReader& dump, const Options& o) {
   const DumpInfo& info = dump.info();
   const std::string file = dump.path().string();
   Selection s;
   choose_keys(info, file, o, s);
-  choose_groups(dump, file, o, s);
+  choose_groups(dump, o, s);
   choose_tests(info, file, o, s);
   choose_training(info, o, s);
   return s;

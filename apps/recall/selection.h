@@ -37,6 +37,10 @@ struct Selection {
   std::size_t n_keys() const { return static_cast<std::size_t>(last_key - first_key + 1); }
 };
 
+// Those of --layers, or all of the dump. Throws Error{kUsage} for what is no list of layers,
+// Error{kBadData} for one that the dump lacks or that has a short window.
+std::vector<int> choose_layers(const store::DumpReader& dump, const Options& o);
+
 // Throws Error{kUsage} for ranges that make no sense, Error{kBadData} where the dump lacks what was
 // asked for (a layer, test queries, enough tokens).
 Selection select(const store::DumpReader& dump, const Options& o);

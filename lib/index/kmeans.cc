@@ -100,21 +100,10 @@ class Lloyd {
 
   void assign_tile(std::size_t first, std::size_t rows, TileScratch& s) {
     const std::size_t cells = centres_.rows();
-    kernels::ops().gemm({.type = kernels::Quant::kF32,
-                         .w = reinterpret_cast<const std::byte*>(centres_.data()),
-                         .row_bytes = x_.cols * sizeof(float),
-                         .rows = cells,
-                         .cols = x_.cols,
-                         .x = x_.row(first),
-                         .x_stride = x_.stride,
-                         .tokens = rows,
-                         .packed = packed_.size() > 0
-                                       ? packed_.data() + kernels::gemm_packed_bytes(first, x_.cols)
-                                       : nullptr,
-                         .bias = bias_.data(),
-                         .y = s.scores.data(),
-                         .y_stride = cells,
-                         .scratch = s.gemm.data()});
+    score_tile(
+        x_.row_range(first, rows),
+        packed_.size() > 0 ? packed_.data() + kernels::gemm_packed_bytes(first, x_.cols) : nullptr,
+        centres_.view(), bias_.data(), s.gemm.data(), s.scores.data());
     for (std::size_t i = 0; i < rows; ++i)
       kernels::ops().topk({.scores = s.scores.data() + i * cells,
                            .n = cells,

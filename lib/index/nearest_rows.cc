@@ -84,19 +84,8 @@ LinkLists nearest_rows(MatView<const float> x, MatView<const float> among, std::
     const std::size_t own = first * n / x.rows / kChunk;
     for (std::size_t c = 0; c < chunks; ++c) {
       const std::size_t begin = (own + c) % chunks * kChunk, count = std::min(kChunk, n - begin);
-      kernels::ops().gemm({.type = kernels::Quant::kF32,
-                           .w = reinterpret_cast<const std::byte*>(among.row(begin)),
-                           .row_bytes = among.stride * sizeof(float),
-                           .rows = count,
-                           .cols = x.cols,
-                           .x = x.row(first),
-                           .x_stride = x.stride,
-                           .tokens = rows,
-                           .packed = gemm_pack != nullptr ? packed.data() : nullptr,
-                           .bias = &bias[begin],
-                           .y = scores.data(),
-                           .y_stride = count,
-                           .scratch = scratch.data()});
+      score_tile(x.row_range(first, rows), gemm_pack != nullptr ? packed.data() : nullptr,
+                 among.row_range(begin, count), &bias[begin], scratch.data(), scores.data());
       for (std::size_t r = 0; r < rows; ++r)
         best[r].push_range(scores.data() + r * count, count, static_cast<std::uint32_t>(begin));
     }

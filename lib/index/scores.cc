@@ -41,4 +41,21 @@ void score_ids(const float* query, MatView<const float> rows, std::span<const st
   kernels::ops().score(args);
 }
 
+void score_tile(MatView<const float> x, const std::byte* packed, MatView<const float> rows,
+                const float* bias, std::byte* scratch, float* out) {
+  kernels::ops().gemm({.type = kernels::Quant::kF32,
+                       .w = reinterpret_cast<const std::byte*>(rows.data),
+                       .row_bytes = rows.stride * sizeof(float),
+                       .rows = rows.rows,
+                       .cols = x.cols,
+                       .x = x.data,
+                       .x_stride = x.stride,
+                       .tokens = x.rows,
+                       .packed = packed,
+                       .bias = bias,
+                       .y = out,
+                       .y_stride = rows.rows,
+                       .scratch = scratch});
+}
+
 }  // namespace ra::index

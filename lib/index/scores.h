@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inner products of one or a few vectors with rows of a matrix, f32.
+// Inner products of vectors with rows of a matrix, f32.
 #pragma once
 
 #include <cstddef>
@@ -19,5 +19,11 @@ void score_block(MatView<const float> queries, MatView<const float> rows, std::s
 // out[j] = query . rows row ids[j].
 void score_ids(const float* query, MatView<const float> rows, std::span<const std::uint32_t> ids,
                float* out);
+
+// out[i * rows.rows + j] = bias[j] + x row i . rows row j, as a matrix product: for many x. In bf16
+// where `packed` holds the rows of x (kernels::gemm_pack), null otherwise. scratch:
+// kernels::gemm_scratch_bytes(x.cols).
+void score_tile(MatView<const float> x, const std::byte* packed, MatView<const float> rows,
+                const float* bias, std::byte* scratch, float* out);
 
 }  // namespace ra::index

@@ -6,23 +6,18 @@
 #include <algorithm>
 #include <string>
 
-#include "lib/core/rng.h"
+#include "tests/support/random.h"
 
 namespace ra::attention {
 namespace {
+
+using testing::random_matrix;
 
 constexpr AttentionShape kShape{
     .layers = 2, .heads = 4, .kv_heads = 2, .head_dim = 16, .value_dim = 8};
 constexpr std::int64_t kTokens = 900;
 
-Matrix<float> random(std::size_t rows, std::size_t cols, std::uint64_t seed) {
-  Matrix<float> m(rows, cols);
-  Rng rng(seed);
-  for (std::size_t i = 0; i < rows * cols; ++i) m.data()[i] = static_cast<float>(rng.normal());
-  return m;
-}
-
-Training training(int, int, std::int64_t, std::int64_t) { return {random(100, 16, 7), {}}; }
+Training training(int, int, std::int64_t, std::int64_t) { return {random_matrix(100, 16, 7), {}}; }
 
 index::IndexSpec spec(const char* text) {
   return index::check_index_spec(parse_specs(text).front());
@@ -32,12 +27,13 @@ class LayerIndexesTest : public ::testing::TestWithParam<model::KvType> {
  protected:
   LayerIndexesTest() {
     for (int layer = 0; layer < kShape.layers; ++layer)
-      cache_.append(layer, random(kTokens, 32, 1).view(), random(kTokens, 16, 2).view());
+      cache_.append(layer, random_matrix(kTokens, 32, 1).view(),
+                    random_matrix(kTokens, 16, 2).view());
   }
   std::vector<index::Hit> search(const LayerIndexes& indexes, int layer) const {
     const auto& index = indexes.at(indexes.slot(layer, 1, 0));
     std::vector<std::vector<index::Hit>> hits(1);
-    (void)index.search(random(1, 16, 3).view(), {.k = 1000, .effort = 1 << 20},
+    (void)index.search(random_matrix(1, 16, 3).view(), {.k = 1000, .effort = 1 << 20},
                        *index.make_scratch(), hits);
     return hits[0];
   }

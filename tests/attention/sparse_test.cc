@@ -7,21 +7,16 @@
 #include <set>
 
 #include "lib/core/parallel.h"
-#include "lib/core/rng.h"
+#include "tests/support/random.h"
 
 namespace ra::attention {
 namespace {
 
+using testing::random_matrix;
+
 constexpr AttentionShape kShape{
     .layers = 2, .heads = 6, .kv_heads = 2, .head_dim = 16, .value_dim = 16};
 constexpr std::int64_t kPrompt = 700;
-
-Matrix<float> random(std::size_t rows, std::size_t cols, std::uint64_t seed) {
-  Matrix<float> m(rows, cols);
-  Rng rng(seed);
-  for (std::size_t i = 0; i < rows * cols; ++i) m.data()[i] = static_cast<float>(rng.normal());
-  return m;
-}
 
 class SparseTest : public ::testing::Test {
  protected:
@@ -37,7 +32,7 @@ class SparseTest : public ::testing::Test {
     for (int layer = 0; layer < kShape.layers; ++layer) {
       const auto n = static_cast<std::size_t>(tokens);
       const std::uint64_t s = seed * 10 + static_cast<std::uint64_t>(layer);
-      cache_.append(layer, random(n, 32, s).view(), random(n, 32, s + 1000).view());
+      cache_.append(layer, random_matrix(n, 32, s).view(), random_matrix(n, 32, s + 1000).view());
     }
   }
   SparseAttention make(const SparseOptions& options) {
@@ -46,7 +41,7 @@ class SparseTest : public ::testing::Test {
     return policy;
   }
   static Training training(int, int, std::int64_t, std::int64_t) {
-    return {random(200, 16, 77), {}};
+    return {random_matrix(200, 16, 77), {}};
   }
   static SparseOptions with_index(const char* spec, int k, int effort = 0) {
     SparseOptions o{.sink = 16, .window = 64, .k = k, .effort = effort};
@@ -77,7 +72,7 @@ class SparseTest : public ::testing::Test {
 };
 
 TEST_F(SparseTest, WithEverythingRetrievedEqualsFullAttention) {
-  const Matrix<float> q = random(1, 96, 5);
+  const Matrix<float> q = random_matrix(1, 96, 5);
   model::ExactAttention exact;
   const Matrix<float> full = run(exact, q);
   // ivf with as many probes as lists reads every list.
@@ -95,7 +90,7 @@ TEST_F(SparseTest, LayersWithAWindowAreExactAndHaveNoIndex) {
   knn.build(cache_, training, 1, [&](int done) { built = done; });
   EXPECT_EQ(built, 2);  // KV heads of layer 1
   EXPECT_EQ(knn.index_count(), 2);
-  const Matrix<float> q = random(1, 96, 6);
+  const Matrix<float> q = random_matrix(1, 96, 6);
   SparseAttention all_layers = make(with_index("flat", 20));
   EXPECT_EQ(relative_l2(run(all_layers, q), run(knn, q)), 0);
   model::ExactAttention exact;
@@ -112,7 +107,7 @@ TEST_F(SparseTest, LayersWithAWindowAreExactAndHaveNoIndex) {
 }
 
 TEST_F(SparseTest, EqualsAttentionOverTheStaticAndTheRetrievedKeys) {
-  const Matrix<float> q = random(1, 96, 6);
+  const Matrix<float> q = random_matrix(1, 96, 6);
   SparseAttention knn = make(with_index("flat", 20));
   const Matrix<float> out = run(knn, q);
   for (int h = 0; h < kShape.heads; ++h) {
@@ -144,7 +139,7 @@ TEST_F(SparseTest, EqualsAttentionOverTheStaticAndTheRetrievedKeys) {
 }
 
 TEST_F(SparseTest, TokensAfterTheBuildAreAttendedToo) {
-  const Matrix<float> q = random(1, 96, 8);
+  const Matrix<float> q = random_matrix(1, 96, 8);
   SparseAttention knn = make(with_index("flat", kPrompt));
   append(5, 2);
   model::ExactAttention exact;
@@ -165,7 +160,7 @@ TEST_F(SparseTest, KeysThatLeaveTheWindowAreRetrieved) {
       SparseAttention policy = make(o);
       for (std::int64_t t = 0; t < kNew; t += 50) {
         append(50, 3 + static_cast<std::uint64_t>(t));
-        run(policy, random(1, 96, 5));
+        run(policy, random_matrix(1, 96, 5));
       }
       const std::int64_t outside = kPrompt + kNew - 1 - 16 - 64;
       EXPECT_EQ(stats_.indexed_keys, outside * kShape.heads);
@@ -178,7 +173,7 @@ TEST_F(SparseTest, KeysThatLeaveTheWindowAreRetrieved) {
         // The 20 best of all keys outside the static set, by plain arithmetic.
         const auto rows = cache_.rows(1, h / 3);
         const auto* k = static_cast<const bf16*>(rows.k);
-        const Matrix<float> q = random(1, 96, 5);
+        const Matrix<float> q = random_matrix(1, 96, 5);
         std::vector<std::pair<float, std::uint32_t>> all;
         for (std::int64_t p = 16; p < kPrompt + kNew - 1 - 64; ++p) {
           float dot = 0;
@@ -210,7 +205,7 @@ TEST_F(SparseTest, AContinuationThatIsDecodedAgainIsTheSame) {
     std::vector<float> outs;
     for (int t = 0; t < steps; ++t) {
       append(1, seed + static_cast<std::uint64_t>(t));
-      const Matrix<float> out = run(policy, random(1, 96, seed + 900));
+      const Matrix<float> out = run(policy, random_matrix(1, 96, seed + 900));
       outs.insert(outs.end(), out.data(), out.data() + out.cols());
     }
     return outs;
@@ -235,8 +230,8 @@ TEST_F(SparseTest, BuiltDuringThePrefillEqualsBuiltAfterIt) {
       const auto n = static_cast<std::size_t>(kPrompt);
       const auto s = 10 + static_cast<std::uint64_t>(layer);
       const auto first = static_cast<std::size_t>(done), count = static_cast<std::size_t>(rows);
-      growing.append(layer, random(n, 32, s).view().row_range(first, count),
-                     random(n, 32, s + 1000).view().row_range(first, count));
+      growing.append(layer, random_matrix(n, 32, s).view().row_range(first, count),
+                     random_matrix(n, 32, s + 1000).view().row_range(first, count));
     }
     during.build_complete(growing, training, 1);
   }
@@ -245,7 +240,7 @@ TEST_F(SparseTest, BuiltDuringThePrefillEqualsBuiltAfterIt) {
   EXPECT_EQ(during.totals().bytes, after.totals().bytes);
   EXPECT_EQ(after.totals().during_ms, 0);
   for (std::uint64_t seed = 40; seed < 50; ++seed) {
-    const Matrix<float> q = random(1, 96, seed);
+    const Matrix<float> q = random_matrix(1, 96, seed);
     const Matrix<float> a = run(after, q);
     const auto found = after.last_retrieved();
     Matrix<float> b(1, 96);
@@ -265,21 +260,21 @@ TEST_F(SparseTest, TheBufferOfAnInt8CacheIsScored) {
   SparseOptions o = with_index("flat", kPrompt + 200);
   SparseAttention all = make(o);
   append(200, 2);
-  const Matrix<float> q = random(1, 96, 8);
+  const Matrix<float> q = random_matrix(1, 96, 8);
   model::ExactAttention exact;
   EXPECT_LE(relative_l2(run(exact, q), run(all, q)), 1e-4);
 }
 
 TEST_F(SparseTest, WithoutAnIndexOnlyTheStaticSetIsRead) {
   SparseAttention streaming = make(with_index("", 100));
-  run(streaming, random(1, 96, 9));
+  run(streaming, random_matrix(1, 96, 9));
   EXPECT_EQ(stats_.distances, 0);
   EXPECT_EQ(stats_.bytes, kShape.kv_heads * (16 + 64) * 32 * 2);
   EXPECT_EQ(streaming.index_count(), 0);
 }
 
 TEST_F(SparseTest, AContextWithinTheStaticSetIsFullAttention) {
-  const Matrix<float> q = random(1, 96, 10);
+  const Matrix<float> q = random_matrix(1, 96, 10);
   SparseOptions o = with_index("flat", 10);
   o.window = kPrompt;
   SparseAttention policy = make(o);
@@ -288,7 +283,7 @@ TEST_F(SparseTest, AContextWithinTheStaticSetIsFullAttention) {
 }
 
 TEST_F(SparseTest, ResultsAndCountersDoNotDependOnThreads) {
-  const Matrix<float> q = random(1, 96, 11);
+  const Matrix<float> q = random_matrix(1, 96, 11);
   const int before = threads();
   set_threads(1);
   SparseAttention one = make(with_index("roar:metric=query", 30, 60));
@@ -305,7 +300,7 @@ TEST_F(SparseTest, ResultsAndCountersDoNotDependOnThreads) {
 }
 
 TEST_F(SparseTest, SeveralRowsAreExact) {
-  const Matrix<float> q = random(4, 96, 12);
+  const Matrix<float> q = random_matrix(4, 96, 12);
   SparseAttention policy = make(with_index("flat", 1));
   model::ExactAttention exact;
   Matrix<float> a(4, 96), b(4, 96);

@@ -14,6 +14,8 @@
 namespace ra::model {
 namespace {
 
+using testing::random_matrix;
+
 using kernels::Quant;
 
 struct OwnedWeight {
@@ -29,13 +31,6 @@ struct OwnedWeight {
   std::vector<std::byte> bytes;
   Weight w;
 };
-
-Matrix<float> random_matrix(std::size_t rows, std::size_t cols, std::uint64_t seed) {
-  Matrix<float> m(rows, cols);
-  const auto values = testing::random_floats(rows * cols, seed);
-  std::copy(values.begin(), values.end(), m.data());
-  return m;
-}
 
 double relative_error(const Matrix<float>& got, const Matrix<float>& want) {
   double error = 0, size = 0;

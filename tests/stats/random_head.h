@@ -9,17 +9,12 @@
 #include <vector>
 
 #include "lib/core/matrix.h"
-#include "lib/core/rng.h"
 #include "lib/stats/exact_attention.h"
+#include "tests/support/random.h"
 
 namespace ra::stats {
 
-inline Matrix<float> random_matrix(std::size_t rows, std::size_t cols, std::uint64_t seed) {
-  Matrix<float> x(rows, cols);
-  Rng rng(seed);
-  for (std::size_t i = 0; i < rows * cols; ++i) x.data()[i] = static_cast<float>(rng.normal());
-  return x;
-}
+using testing::random_matrix;
 
 struct RandomHead {
   // Query i sees min(i, s) static rows, so the first one sees none.

@@ -4,27 +4,21 @@
 #include <cmath>
 
 #include "lib/core/error.h"
-#include "lib/core/rng.h"
 #include "lib/store/vectors.h"
 #include "tests/store/sample_dump.h"
+#include "tests/support/random.h"
 #include "tests/support/temp_folder.h"
 
 namespace ra::store {
 namespace {
 
+using ra::testing::random_matrix;
 using ra::testing::TempFolder;
-
-Matrix<float> random_rows(std::size_t n, std::size_t d, std::uint64_t seed) {
-  Matrix<float> m(n, d);
-  Rng rng(seed);
-  for (std::size_t i = 0; i < n * d; ++i) m.data()[i] = static_cast<float>(rng.normal());
-  return m;
-}
 
 TEST(AnnFileTest, RoundTripKeepsInnerProducts) {
   const TempFolder folder;
-  const auto train = random_rows(300, 5, 1), test = random_rows(4, 5, 2),
-             learn = random_rows(7, 5, 3);
+  const auto train = random_matrix(300, 5, 1), test = random_matrix(4, 5, 2),
+             learn = random_matrix(7, 5, 3);
   AnnExport data{train.view(), test.view(), learn.view(), {}, {}, 2};
   for (int i = 0; i < 8; ++i) {
     data.neighbors.push_back(i * 3);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/types.h"
+#include "lib/core/matrix.h"
 #include "lib/core/rng.h"
 
 namespace ra::testing {
@@ -16,6 +17,13 @@ inline std::vector<float> random_floats(std::size_t n, std::uint64_t seed, float
   std::vector<float> out(n);
   for (float& v : out) v = scale * static_cast<float>(rng.normal());
   return out;
+}
+
+inline Matrix<float> random_matrix(std::size_t rows, std::size_t cols, std::uint64_t seed) {
+  Matrix<float> m(rows, cols);
+  Rng rng(seed);
+  for (std::size_t i = 0; i < rows * cols; ++i) m.data()[i] = static_cast<float>(rng.normal());
+  return m;
 }
 
 inline std::vector<bf16> random_bf16(std::size_t n, std::uint64_t seed) {
