@@ -43,5 +43,20 @@ template <>
 void score_codes<Level::kAvx2>(const CodeArgs& a) noexcept;
 template <>
 void score_codes<Level::kAvx512>(const CodeArgs& a) noexcept;
+template <>
+void score_codes<Level::kAmx>(const CodeArgs& a) noexcept;
+
+// Codes of a query y [n] for score_codes: out[i] = y[i] / unit rounded to nearest even, where the
+// unit, which is returned, makes the largest 127. 0 and zeros for a query of zeros or one that is
+// not finite. Every level gives the same result.
+template <Level L>
+float encode_query(const float* y, std::size_t n, std::int8_t* out) noexcept;
+
+template <>
+float encode_query<Level::kScalar>(const float* y, std::size_t n, std::int8_t* out) noexcept;
+template <>
+float encode_query<Level::kAvx2>(const float* y, std::size_t n, std::int8_t* out) noexcept;
+template <>
+float encode_query<Level::kAvx512>(const float* y, std::size_t n, std::int8_t* out) noexcept;
 
 }  // namespace ra::kernels

@@ -19,6 +19,7 @@
 #include "kernels/norm.h"
 #include "kernels/quant.h"
 #include "kernels/rope.h"
+#include "kernels/runs.h"
 #include "kernels/score.h"
 #include "kernels/select.h"
 #include "kernels/topk.h"
@@ -42,6 +43,11 @@ struct OpTable {
   void (*score)(const ScoreArgs& a) noexcept;       // score.h
   std::size_t (*topk)(const TopkArgs& a) noexcept;  // topk.h
   void (*score_codes)(const CodeArgs& a) noexcept;  // codes.h
+  float (*encode_query)(const float* y, std::size_t n, std::int8_t* out) noexcept;
+  void (*run_scores)(const float* scores, const Run* runs, std::size_t n,
+                     float* out) noexcept;  // runs.h
+  std::size_t (*runs_at_least)(const float* scores, const Run* runs, std::size_t n, float floor,
+                               std::uint32_t* out) noexcept;
   float (*kth_largest)(const float* scores, std::size_t n, std::size_t m,
                        float* scratch) noexcept;  // select.h
   std::size_t (*at_least)(const float* scores, std::size_t n, float floor, std::size_t most,

@@ -34,5 +34,7 @@ template <>
 void score<Level::kAvx2>(const ScoreArgs& a) noexcept;
 template <>
 void score<Level::kAvx512>(const ScoreArgs& a) noexcept;
+template <>
+void score<Level::kAmx>(const ScoreArgs& a) noexcept;
 
 }  // namespace ra::kernels

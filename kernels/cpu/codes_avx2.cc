@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "kernels/codes.h"
+#include "kernels/cpu/encode_query.h"
 #include "kernels/types.h"
 
 namespace ra::kernels {
@@ -62,6 +63,11 @@ void score_codes<Level::kAvx2>(const CodeArgs& a) noexcept {
       a.bits == 8 ? score_block<8>(a, block, q, out) : score_block<4>(a, block, q, out);
     }
   }
+}
+
+template <>
+float encode_query<Level::kAvx2>(const float* y, std::size_t n, std::int8_t* out) noexcept {
+  return encode_query_plain(y, n, out);
 }
 
 }  // namespace ra::kernels

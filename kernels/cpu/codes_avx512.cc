@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "kernels/codes.h"
+#include "kernels/cpu/encode_query.h"
 #include "kernels/cpu/unroll.h"
 #include "kernels/types.h"
 
@@ -92,6 +93,11 @@ void score_all(const CodeArgs& a) {
 template <>
 void score_codes<Level::kAvx512>(const CodeArgs& a) noexcept {
   a.bits == 8 ? score_all<8>(a) : score_all<4>(a);
+}
+
+template <>
+float encode_query<Level::kAvx512>(const float* y, std::size_t n, std::int8_t* out) noexcept {
+  return encode_query_plain(y, n, out);
 }
 
 }  // namespace ra::kernels

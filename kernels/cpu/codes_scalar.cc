@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/codes.h"
+#include "kernels/cpu/encode_query.h"
 
 namespace ra::kernels {
 namespace {
@@ -25,6 +26,11 @@ void score_codes<Level::kScalar>(const CodeArgs& a) noexcept {
         a.out[g * a.out_stride + j * kCodeKeys + key] = static_cast<float>(sum);
       }
   }
+}
+
+template <>
+float encode_query<Level::kScalar>(const float* y, std::size_t n, std::int8_t* out) noexcept {
+  return encode_query_plain(y, n, out);
 }
 
 }  // namespace ra::kernels

@@ -29,15 +29,21 @@ float pivot_of(const float* x, std::size_t n, std::size_t m, bool below) {
   const std::size_t at = (m - 1) * kSample / n;
   std::size_t rank = at > kMargin ? at - kMargin : 0;
   if (below) rank = at + kMargin < kSample ? at + kMargin : kSample - 1;
-  // The value that has at most `rank` larger ones, and with its equals more than `rank`.
+  // How many samples are larger, or equal and before it: of all of them at once, by rotation.
   const __m512 v = ranked(_mm512_loadu_ps(sample));
-  for (std::size_t i = 0; i < kSample; ++i) {
-    const __m512 p = ranked(_mm512_set1_ps(sample[i]));
-    if (bits_in(_mm512_cmp_ps_mask(v, p, _CMP_GT_OQ)) <= rank &&
-        bits_in(_mm512_cmp_ps_mask(v, p, _CMP_GE_OQ)) > rank)
-      return sample[i];
+  const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m512i one = _mm512_set1_epi32(1), last = _mm512_set1_epi32(15);
+  __m512i larger = _mm512_setzero_si512(), from = lane;
+  for (int i = 1; i < 16; ++i) {
+    from = _mm512_and_si512(_mm512_add_epi32(from, one), last);
+    const __m512 other = _mm512_permutexvar_ps(from, v);
+    const auto before = static_cast<__mmask16>(
+        _mm512_cmp_ps_mask(other, v, _CMP_GT_OQ) |
+        (_mm512_cmp_ps_mask(other, v, _CMP_EQ_OQ) & _mm512_cmplt_epi32_mask(from, lane)));
+    larger = _mm512_mask_add_epi32(larger, before, larger, one);
   }
-  return sample[0];
+  const __mmask16 it = _mm512_cmpeq_epi32_mask(larger, _mm512_set1_epi32(static_cast<int>(rank)));
+  return _mm512_cvtss_f32(_mm512_maskz_compress_ps(it, v));
 }
 
 }  // namespace

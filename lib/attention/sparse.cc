@@ -53,8 +53,12 @@ void SparseAttention::build(const model::KvCache& cache, const TrainingOf& train
   if (!indexes_) return;
   indexes_->build(cache, begin_, end_, training, seed, on_built);
   if (indexes_->empty()) return;
-  for (std::size_t i = 0; i < size(indexes_->count()); ++i)
-    for (int part = 0; part < parts_; ++part) scratch_.push_back(indexes_->at(i).make_scratch());
+  // Scratch that remembers belongs to an index; other scratch to a thread, whose caches it stays
+  // in.
+  sequential_ = indexes_->at(0).sequential();
+  const std::size_t owners = size(sequential_ ? indexes_->count() * parts_ : threads());
+  for (std::size_t i = 0; i < owners; ++i)
+    scratch_.push_back(indexes_->at(sequential_ ? i / size(parts_) : 0).make_scratch());
 }
 
 void SparseAttention::build_complete(const model::KvCache& cache, const TrainingOf& training,
@@ -155,7 +159,7 @@ void SparseAttention::scan_buffer(const model::AttendInput& in, const Ranges& at
 }
 
 void SparseAttention::retrieve(const model::AttendInput& in, const Ranges& at, int kv_head,
-                               int part, TaskLog& log) {
+                               int part, int thread, TaskLog& log) {
   const int group = shape_.group();
   const int first = group * part / parts_, last = group * (part + 1) / parts_;
   const auto head_row = [&](int row) {
@@ -166,10 +170,11 @@ void SparseAttention::retrieve(const model::AttendInput& in, const Ranges& at, i
     const index::SearchParams params{
         .k = options_.k,
         .effort = options_.effort,
+        .ranked = false,
         .heads = std::span(group_heads_).subspan(size(from), size(count))};
     log.stats += indexes_->at(slot).search(
         {head_row(from), size(count), size(shape_.head_dim)}, params,
-        *scratch_[slot * size(parts_) + size(part)],
+        *scratch_[sequential_ ? slot * size(parts_) + size(part) : size(thread)],
         std::span(hits_).subspan(size(kv_head * group + from), size(count)));
   };
   auto start = Clock::now();
@@ -217,10 +222,10 @@ model::AttendStats SparseAttention::decode(const model::AttendInput& in, MatView
   std::vector<TaskLog> logs(size(searches + shape_.kv_heads));
   // The searches come first: they are the longer tasks.
   const auto start = Clock::now();
-  parallel_for(logs.size(), [&](std::size_t task, int) {
+  parallel_for(logs.size(), [&](std::size_t task, int thread) {
     const int t = static_cast<int>(task);
     if (t < searches)
-      retrieve(in, at, t / parts_, t % parts_, logs[task]);
+      retrieve(in, at, t / parts_, t % parts_, thread, logs[task]);
     else
       attend_static(in, at, t - searches, logs[task]);
   });

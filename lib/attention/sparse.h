@@ -77,7 +77,7 @@ class SparseAttention : public model::AttentionPolicy {
   };
   Ranges make_ranges(const model::AttendInput& in);
   model::AttendStats decode(const model::AttendInput& in, MatView<float> out);
-  void retrieve(const model::AttendInput& in, const Ranges& at, int kv_head, int part,
+  void retrieve(const model::AttendInput& in, const Ranges& at, int kv_head, int part, int thread,
                 TaskLog& log);
   void scan_buffer(const model::AttendInput& in, const Ranges& at, int kv_head, int part,
                    TaskLog& log);
@@ -90,7 +90,8 @@ class SparseAttention : public model::AttentionPolicy {
   int parts_ = 1;  // row ranges a group is split into when there are more threads
   std::int64_t begin_ = 0, end_ = 0;
   std::optional<LayerIndexes> indexes_;
-  std::vector<std::unique_ptr<index::SearchScratch>> scratch_;  // [index, part]
+  bool sequential_ = false;                                     // VectorIndex::sequential
+  std::vector<std::unique_ptr<index::SearchScratch>> scratch_;  // [index, part] or [thread]
   std::vector<BufferScratch> buffers_;                          // [kv_head, part]
   Matrix<float> static_acc_, found_acc_;                        // [heads, value_dim]
   std::vector<kernels::Partial> static_parts_, found_parts_;    // [heads]

@@ -68,4 +68,12 @@ void best_hits(std::span<const float> scores, std::span<const std::uint32_t> ids
         {static_cast<std::uint32_t>(key), rising(static_cast<std::uint32_t>(key >> 32))});
 }
 
+void best_unranked(std::span<const float> scores, std::span<const std::uint32_t> ids, std::size_t k,
+                   CutScratch& s, std::vector<Hit>& hits) {
+  RA_CHECK(scores.size() == ids.size());
+  hits.clear();
+  for (const std::uint32_t j : cut(scores, k, s))
+    if (!std::isnan(scores[j])) hits.push_back({ids[j], scores[j]});
+}
+
 }  // namespace ra::index

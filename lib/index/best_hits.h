@@ -26,4 +26,8 @@ std::span<const std::uint32_t> cut(std::span<const float> scores, std::size_t m,
 void best_hits(std::span<const float> scores, std::span<const std::uint32_t> ids, std::size_t k,
                CutScratch& s, std::vector<Hit>& hits);
 
+// The same hits in the order of `ids`.
+void best_unranked(std::span<const float> scores, std::span<const std::uint32_t> ids, std::size_t k,
+                   CutScratch& s, std::vector<Hit>& hits);
+
 }  // namespace ra::index

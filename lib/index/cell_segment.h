@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Some consecutive keys in two levels of cells, complete in themselves: what `qivf` appends. Cells
-// are coded in 8 bits a coordinate, keys by what they differ from the code of their cell: of that,
-// 4 bits a coordinate are enough to rank them.
+// Some consecutive keys in two levels of cells, complete in themselves: what `qivf` appends. Their
+// means are coded in 8 bits a coordinate, keys by what they differ from the code of their cell: of
+// that, 4 bits a coordinate are enough to rank them.
 #pragma once
 
 #include <cstddef>
@@ -32,12 +32,10 @@ class CellSegment {
   const CellLevel& cell() const { return cell_; }
   std::size_t bytes() const;
 
-  // out[t] = query . mean of top cell t, for all of them.
-  void score_tops(const float* query, float* out) const;
-  std::size_t top_bytes() const { return top_means_.bytes(); }
-
-  // Score of a cell's mean = centre(query) + unit * score by its code.
-  const KeyCodes& cell_codes() const { return cell_codes_; }
+  // Codes of the means of the top cells, from block 0 on, and of the cells, from block
+  // first_cell_block() on. Score of a mean = centre(query) + unit * score by its code.
+  const KeyCodes& mean_codes() const { return mean_codes_; }
+  std::uint32_t first_cell_block() const { return first_cell_block_; }
   float centre(const float* query) const;
   // Score of a key = that of its cell + unit * score by its code.
   const KeyCodes& key_codes() const { return key_codes_; }
@@ -50,9 +48,9 @@ class CellSegment {
   std::uint32_t first_key_;
   std::vector<std::uint16_t> order_;  // key of each row, from first_key on
   CellLevel top_, cell_;
-  Matrix<bf16> top_means_;     // [tops, dim]; rounded, since they only rank
-  std::vector<float> centre_;  // [dim] what cell codes are relative to
-  KeyCodes cell_codes_, key_codes_;
+  std::uint32_t first_cell_block_;
+  std::vector<float> centre_;  // [dim] what codes of means are relative to
+  KeyCodes mean_codes_, key_codes_;
 };
 
 }  // namespace ra::index

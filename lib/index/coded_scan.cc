@@ -62,7 +62,7 @@ class CodedScan final : public VectorIndex {
     for (std::size_t r = 0; r < group; ++r) {
       const auto best = cut({&s.approximate[r * stride], n}, m, s.cut);
       s.ids.assign(best.begin(), best.end());
-      keys_.score_ids(queries.row(r), s.ids, s.exact.data());
+      keys_.score_ids(queries.row_range(r, 1), s.ids, s.exact.data(), m);
       best_hits({s.exact.data(), m}, s.ids, k, s.cut, hits[r]);
     }
     const auto scanned = static_cast<std::int64_t>(group * n),

@@ -121,16 +121,7 @@ float KeyCodes::encode(const float* query, std::int8_t* out) const {
   } else {
     score_block({query, 1, query_map_.cols()}, query_map_.view(), 0, rank_, y.data(), rank_);
   }
-  float largest = 0;
-  for (std::size_t c = 0; c < rank_; ++c) largest = std::max(largest, std::abs(y[c]));
-  if (!(largest > 0) || !std::isfinite(largest)) {
-    std::fill_n(out, rank_, std::int8_t{0});
-    return 0;
-  }
-  const float scale = 127 / largest;
-  for (std::size_t c = 0; c < rank_; ++c)
-    out[c] = static_cast<std::int8_t>(std::nearbyint(y[c] * scale));
-  return largest / 127;
+  return kernels::ops().encode_query(y.data(), rank_, out);
 }
 
 void KeyCodes::decode(std::size_t i, float* out) const {

@@ -93,13 +93,14 @@ void KeyRows::score_range(MatView<const float> queries, std::size_t first, std::
   kernels::ops().score(a);
 }
 
-void KeyRows::score_ids(const float* query, std::span<const std::uint32_t> ids, float* out) const {
+void KeyRows::score_ids(MatView<const float> queries, std::span<const std::uint32_t> ids,
+                        float* out, std::size_t out_stride) const {
   if (ids.empty()) return;  // a null `ids` would mean a range
-  kernels::ScoreArgs a = args({query, 1, cols()});
+  kernels::ScoreArgs a = args(queries);
   a.ids = ids.data();
   a.n = ids.size();
   a.out = out;
-  a.out_stride = ids.size();
+  a.out_stride = out_stride;
   kernels::ops().score(a);
 }
 

@@ -37,8 +37,9 @@ class KeyRows {
   // out[r * out_stride + j] = queries row r . row first + j, j < count.
   void score_range(MatView<const float> queries, std::size_t first, std::size_t count, float* out,
                    std::size_t out_stride) const;
-  // out[j] = query . row ids[j].
-  void score_ids(const float* query, std::span<const std::uint32_t> ids, float* out) const;
+  // out[r * out_stride + j] = queries row r . row ids[j].
+  void score_ids(MatView<const float> queries, std::span<const std::uint32_t> ids, float* out,
+                 std::size_t out_stride) const;
 
  private:
   StoredKeys source() const;

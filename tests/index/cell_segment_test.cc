@@ -34,35 +34,41 @@ TEST_F(CellSegmentTest, RowsHaveTheIdsOfTheirKeys) {
   EXPECT_EQ(segment.cells().order, cells_.order);
 }
 
-TEST_F(CellSegmentTest, TopsScoreAsTheMeanOfTheirKeys) {
+// Scores of a query with all rows by their codes.
+std::vector<float> scores_by(const KeyCodes& codes, const float* query) {
+  std::vector<std::int8_t> q(codes.rank());
+  std::vector<float> out(codes.blocks() * kernels::kCodeKeys);
+  const float unit = codes.encode(query, q.data());
+  codes.score_all(q.data(), 1, out.data(), out.size());
+  for (float& v : out) v *= unit;
+  return out;
+}
+
+TEST_F(CellSegmentTest, CellsAndTopsScoreAsTheMeanOfTheirKeys) {
   const CellSegment segment(keys_.view(), cells_, 0, 8);
-  std::vector<float> scores(segment.top().count());
-  segment.score_tops(query_.row(0), scores.data());
-  for (std::size_t t = 0; t < scores.size(); ++t) {
-    const std::uint32_t first = segment.cell().begin[segment.top().begin[t]],
-                        last = segment.cell().begin[segment.top().begin[t + 1]];
+  const auto scores = scores_by(segment.mean_codes(), query_.row(0));
+  const auto expect_mean = [&](float score, std::uint32_t first, std::uint32_t last) {
     double sum = 0;
     for (std::uint32_t row = first; row < last; ++row)
       sum += dot(query_.row(0), keys_.row(segment.key_of(row)), 12);
-    EXPECT_NEAR(scores[t], sum / (last - first), 0.03);
-  }
+    EXPECT_NEAR(segment.centre(query_.row(0)) + score, sum / (last - first), 0.06);
+  };
+  const auto& cell = segment.cell().begin;
+  for (std::size_t t = 0; t < segment.top().count(); ++t)
+    expect_mean(scores[t], cell[segment.top().begin[t]], cell[segment.top().begin[t + 1]]);
+  for (std::size_t c = 0; c < segment.cell().count(); ++c)
+    expect_mean(scores[segment.first_cell_block() * kernels::kCodeKeys + c], cell[c], cell[c + 1]);
 }
 
 // The root mean square error of scores by codes.
 double error_of(const CellSegment& segment, const Matrix<float>& keys, const float* query) {
-  const auto scores = [&](const KeyCodes& codes) {
-    std::vector<std::int8_t> q(codes.rank());
-    std::vector<float> out(codes.blocks() * kernels::kCodeKeys);
-    const float unit = codes.encode(query, q.data());
-    codes.score_all(q.data(), 1, out.data(), out.size());
-    for (float& v : out) v *= unit;
-    return out;
-  };
-  const auto cell = scores(segment.cell_codes()), key = scores(segment.key_codes());
+  const auto mean = scores_by(segment.mean_codes(), query),
+             key = scores_by(segment.key_codes(), query);
   double square = 0;
   for (std::size_t c = 0; c < segment.cell().count(); ++c)
     for (std::uint32_t row = segment.cell().begin[c]; row < segment.cell().begin[c + 1]; ++row) {
-      const float got = segment.centre(query) + cell[c] + key[row];
+      const float got = segment.centre(query) +
+                        mean[segment.first_cell_block() * kernels::kCodeKeys + c] + key[row];
       square += std::pow(
           got - dot(query, keys.row(segment.key_of(row) - segment.first_key()), keys.cols()), 2);
     }

@@ -20,13 +20,14 @@ TEST(KeyStoreTest, CopiesStridedRows) {
 void expect_scores(const KeyRows& rows, const Matrix<float>& keys) {
   const auto queries = testing::gaussian(3, 6, 2);
   const std::vector<std::uint32_t> picked{8, 0, 2};
-  float range[9], ids[3];
+  float range[9], ids[12];
   rows.score_range(queries.view(), 1, 3, range, 3);
-  rows.score_ids(queries.row(2), picked, ids);
+  rows.score_ids(queries.view(), picked, ids, 4);
   for (std::size_t j = 0; j < 3; ++j) {
-    for (std::size_t r = 0; r < 3; ++r)
+    for (std::size_t r = 0; r < 3; ++r) {
       EXPECT_NEAR(range[3 * r + j], dot(queries.row(r), keys.row(1 + j), 6), 1e-5);
-    EXPECT_NEAR(ids[j], dot(queries.row(2), keys.row(picked[j]), 6), 1e-5);
+      EXPECT_NEAR(ids[4 * r + j], dot(queries.row(r), keys.row(picked[j]), 6), 1e-5);
+    }
   }
 }
 

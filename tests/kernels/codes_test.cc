@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/codes.h"
 
+#include <cmath>
+#include <limits>
+
 #include "lib/core/rng.h"
 #include "tests/support/levels.h"
+#include "tests/support/random.h"
 
 namespace ra::kernels {
 namespace {
@@ -79,6 +83,26 @@ TEST_P(CodesTest, EqualsPlainArithmeticForEveryGroupAndCount) {
       check(table(), 16, 8, group, blocks, n);
       check(table(), 16, 4, group, nullptr, n);
     }
+}
+
+TEST_P(CodesTest, QueriesAreRoundedToTheirLargest) {
+  for (const std::size_t n : {1u, 15u, 64u, 133u}) {
+    const auto y = testing::random_floats(n, n);
+    float largest = 0;
+    for (const float v : y) largest = std::max(largest, std::fabs(v));
+    std::vector<std::int8_t> out(n + 1, 5);
+    EXPECT_EQ(table().encode_query(y.data(), n, out.data()), largest / 127);
+    for (std::size_t i = 0; i < n; ++i)
+      ASSERT_EQ(out[i], static_cast<int>(std::nearbyint(y[i] * (127 / largest)))) << i;
+    EXPECT_EQ(out[n], 5);
+  }
+  for (const float odd :
+       {0.0f, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+    const float y[] = {0, odd, -0.0f};
+    std::int8_t out[] = {1, 1, 1};
+    EXPECT_EQ(table().encode_query(y, 3, out), 0);
+    for (const std::int8_t v : out) EXPECT_EQ(v, 0);
+  }
 }
 
 }  // namespace

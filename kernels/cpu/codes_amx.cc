@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// A block of codes is an operand of TDPBSUD as it lies: step s of 64 bytes, four coordinates of 16
+// keys, is row s of the tile. The other operand holds a row for each query, so that a product of
+// 16 keys with a whole group takes as many cycles as there are queries. 4-bit codes are widened
+// into a tile first.
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/codes.h"
+#include "kernels/cpu/amx_tiles.h"
+#include "kernels/cpu/unroll.h"
+
+namespace ra::kernels {
+namespace {
+
+constexpr std::size_t kQueries = 16;      // of a tile
+constexpr std::size_t kCoordinates = 64;  // of a tile
+constexpr std::size_t kBlocks = 4;        // at a time: products that do not wait
+constexpr std::size_t kAhead = 3;         // rounds that blocks are fetched before their use
+constexpr std::size_t kMaxRank = 1024;
+
+// Coordinates i .. i + 63 of a block as a tile; past the rank anything that the zeros of the
+// queries may multiply.
+template <int Bits>
+RA_ALWAYS_INLINE void unpack(const std::uint8_t* block, std::size_t i, std::size_t rank,
+                             std::uint8_t* tile) {
+  constexpr std::size_t kStep = 32 / Bits;
+  const std::size_t steps = std::min(kCoordinates, rank - i) / kStep;
+  const std::uint8_t* from = block + i / kStep * kCodeStepBytes;
+  const __m512i low = _mm512_set1_epi8(15);
+  for (std::size_t s = 0; s < steps; ++s) {
+    const __m512i v = _mm512_loadu_si512(from + s * kCodeStepBytes);
+    if constexpr (Bits == 8) {
+      _mm512_store_si512(tile + s * kCodeStepBytes, v);
+    } else {
+      _mm512_store_si512(tile + 2 * s * kCodeStepBytes, _mm512_and_si512(v, low));
+      _mm512_store_si512(tile + (2 * s + 1) * kCodeStepBytes,
+                         _mm512_and_si512(_mm512_srli_epi16(v, 4), low));
+    }
+  }
+}
+
+// Queries g .. g + count - 1 with every block. Tile loads wait for the stores before them to leave
+// the core, so codes are widened, and sums read, a round away from the products.
+template <int Bits>
+void score_tile(const CodeArgs& a, std::size_t g, std::size_t count) {
+  const std::size_t chunks = (a.rank + kCoordinates - 1) / kCoordinates;
+  const std::size_t bytes = code_block_bytes(a.rank, Bits);
+  alignas(64) std::int8_t queries[kMaxRank / kCoordinates * kTileBytes];
+  alignas(64) std::uint8_t wide[2][kBlocks * kTileBytes];
+  alignas(64) std::int32_t sums[2][kBlocks * kQueries * kCodeKeys];
+  std::int32_t base[kQueries];  // what the offset of the codes adds
+  std::memset(queries, 0, chunks * kTileBytes);
+  for (std::size_t r = 0; r < count; ++r) {
+    const std::int8_t* q = a.q + (g + r) * a.q_stride;
+    base[r] = 0;
+    for (std::size_t i = 0; i < a.rank; ++i) base[r] += (Bits == 8 ? 128 : 8) * q[i];
+    for (std::size_t c = 0; c < chunks; ++c)
+      std::memcpy(queries + c * kTileBytes + r * kCoordinates, q + c * kCoordinates,
+                  std::min(kCoordinates, a.rank - c * kCoordinates));
+  }
+  const AmxScope tiles(5, static_cast<std::uint8_t>(count));  // sums and queries
+  const bool in_place = Bits == 8 && a.rank % kCoordinates == 0;
+  if (a.rank < kCoordinates) std::memset(wide, 0, sizeof(wide));
+  const auto block_of = [&](std::size_t j) {
+    return a.codes + (a.blocks != nullptr ? a.blocks[j] : a.first + j) * bytes;
+  };
+  // A round is a chunk of kBlocks blocks; the last blocks are taken twice where some are missing.
+  const std::size_t rounds = (a.n + kBlocks - 1) / kBlocks * chunks;
+  const auto blocks_of = [&](std::size_t round, std::size_t b) {
+    return block_of(std::min(round / chunks * kBlocks + b, a.n - 1));
+  };
+  const auto prepare = [&](std::size_t round) __attribute__((always_inline)) {
+    if (in_place || round >= rounds) return;
+    RA_UNROLL(4)
+    for (std::size_t b = 0; b < kBlocks; ++b)
+      unpack<Bits>(blocks_of(round, b), round % chunks * kCoordinates, a.rank,
+                   wide[round % 2] + b * kTileBytes);
+  };
+  const auto write = [&](std::size_t four) __attribute__((always_inline)) {
+    const std::size_t j = four * kBlocks, n = std::min(kBlocks, a.n - j);
+    for (std::size_t r = 0; r < count; ++r) {
+      const __m512i offset = _mm512_set1_epi32(base[r]);
+      float* out = a.out + (g + r) * a.out_stride + j * kCodeKeys;
+      for (std::size_t b = 0; b < n; ++b)
+        _mm512_storeu_ps(
+            out + b * kCodeKeys,
+            _mm512_cvtepi32_ps(_mm512_sub_epi32(
+                _mm512_load_si512(sums[four % 2] + (b * kQueries + r) * kCodeKeys), offset)));
+    }
+  };
+  _tile_loadd(4, queries, 64);
+  prepare(0);
+  for (std::size_t round = 0; round < rounds; ++round) {
+    const std::size_t c = round % chunks, four = round / chunks;
+    if (a.blocks != nullptr)
+      for (std::size_t b = 0; b < kBlocks; ++b)
+        for (std::size_t i = 0; i < bytes / chunks; i += kCodeStepBytes)
+          _mm_prefetch(reinterpret_cast<const char*>(blocks_of(round + kAhead, b) + i),
+                       _MM_HINT_T0);
+    prepare(round + 1);
+    if (c == 0) zero_sums();
+    if (chunks > 1) _tile_loadd(4, queries + c * kTileBytes, 64);
+    const auto tile = [&](std::size_t b) {
+      return in_place ? blocks_of(round, b) + c * kTileBytes : wide[round % 2] + b * kTileBytes;
+    };
+    before_tile_loads();
+    _tile_loadd(5, tile(0), 64);
+    _tile_dpbsud(0, 4, 5);
+    _tile_loadd(6, tile(1), 64);
+    _tile_dpbsud(1, 4, 6);
+    _tile_loadd(5, tile(2), 64);
+    _tile_dpbsud(2, 4, 5);
+    _tile_loadd(6, tile(3), 64);
+    _tile_dpbsud(3, 4, 6);
+    if (c + 1 < chunks) continue;
+    std::int32_t* to = sums[four % 2];
+    _tile_stored(0, to, 64);
+    _tile_stored(1, to + kQueries * kCodeKeys, 64);
+    _tile_stored(2, to + 2 * kQueries * kCodeKeys, 64);
+    _tile_stored(3, to + 3 * kQueries * kCodeKeys, 64);
+    before_tile_loads();  // and after stores, of which the same is true
+    if (four > 0) write(four - 1);
+  }
+  if (rounds > 0) write(rounds / chunks - 1);
+}
+
+template <int Bits>
+void score_all(const CodeArgs& a) {
+  for (std::size_t g = 0; g < a.group; g += kQueries)
+    score_tile<Bits>(a, g, std::min(kQueries, a.group - g));
+}
+
+}  // namespace
+
+template <>
+void score_codes<Level::kAmx>(const CodeArgs& a) noexcept {
+  constexpr std::size_t kWorthIt = 3;  // a tile of one or two queries is no faster than lanes
+  if (a.group < kWorthIt || a.rank == 0) return score_codes<Level::kAvx512>(a);
+  a.bits == 8 ? score_all<8>(a) : score_all<4>(a);
+}
+
+}  // namespace ra::kernels

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/runs.h"
+
+namespace ra::kernels {
+
+template <>
+void run_scores<Level::kScalar>(const float* scores, const Run* runs, std::size_t n,
+                                float* out) noexcept {
+  for (std::size_t r = 0; r < n; ++r) {
+    const Run& run = runs[r];
+    for (std::size_t i = 0; i < run.rows; ++i) out[i] = run.base + run.unit * scores[run.at + i];
+    out += run.rows;
+  }
+}
+
+template <>
+std::size_t runs_at_least<Level::kScalar>(const float* scores, const Run* runs, std::size_t n,
+                                          float floor, std::uint32_t* out) noexcept {
+  std::size_t count = 0;
+  std::uint32_t row = 0;
+  for (std::size_t r = 0; r < n; ++r) {
+    const Run& run = runs[r];
+    for (std::uint32_t i = 0; i < run.rows; ++i, ++row)
+      if (run.base + run.unit * scores[run.at + i] >= floor) out[count++] = row;
+  }
+  return count;
+}
+
+}  // namespace ra::kernels

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// Segments of cells one after the other, and what of them the queries of a group read together:
+// the cells that look best to any of them, and of the keys of these the best by their codes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kernels/runs.h"
+#include "lib/index/best_hits.h"
+#include "lib/index/cell_segment.h"
+#include "lib/index/vector_index.h"
+
+namespace ra::index {
+
+struct ProbeOptions {
+  std::size_t probes = 1;  // cells that each query picks
+  float open = 1;          // cell centres scored for each of them, at least
+  float reach = 0;         // standard deviations of a cell's scores added to that of its centre
+  std::size_t keep = 1;    // with codes: keys that each query keeps of those of all picked cells
+};
+
+inline constexpr std::size_t kMostProbing = 16;  // queries that probe together
+
+// Buffers of one thread.
+struct ProbeScratch {
+  // Consecutive blocks of codes of one segment.
+  struct Part {
+    std::size_t segment = 0, first = 0, last = 0;  // places in `blocks`
+  };
+  struct Cell {
+    std::uint32_t part = 0, cell = 0;  // of key blocks, and its number in the segment
+    std::uint32_t row = 0;             // place of its first row among the scores of key blocks
+    std::uint32_t mean = 0;            // place among the scores of cells
+    std::uint16_t owners = 0;          // bit r: picked by query r
+  };
+  std::vector<std::int8_t> mean_codes, key_codes;  // queries: [segment, group, rank], [group, rank]
+  std::vector<float> mean_units, centres, spread;  // [segment, group]
+  std::vector<float> key_units;                    // [key part, group]
+  std::vector<float> top_scores, tops;             // of a segment; promise of all [group, tops]
+  std::vector<std::uint8_t> open;                  // [tops]
+  std::vector<std::uint32_t> blocks;               // to be scored now
+  std::vector<Part> cell_parts, key_parts;
+  std::vector<std::uint32_t> cell_blocks, key_blocks;
+  std::vector<float> means, key_scores;  // [group, 16 blocks]
+  std::vector<float> promise, rows;      // of one query: cells, rows of the cells it picked
+  std::vector<std::uint16_t> owners;     // of cells in the open blocks
+  std::vector<kernels::Run> runs;        // of one query
+  std::vector<std::uint32_t> kept;       // numbers of its best rows
+  std::vector<std::uint64_t> marks;      // a bit for each row of `cells`
+  std::vector<Cell> cells;               // picked by any query, ascending
+  std::vector<std::uint32_t> found;      // keys to be scored exactly
+  CutScratch cut;
+};
+
+class SegmentList {
+ public:
+  void add(CellSegment segment);
+  // Forgets the segments that begin at key n or later; one must end there.
+  void shrink(std::size_t n);
+
+  std::span<const CellSegment> segments() const { return segments_; }
+  std::size_t keys() const;  // of all segments
+  std::size_t bytes() const;
+
+  // s.found = ids of the keys that queries [group, dim], at most kMostProbing, should score
+  // exactly, each once.
+  void probe(MatView<const float> queries, const ProbeOptions& o, ProbeScratch& s,
+             SearchStats& stats) const;
+
+ private:
+  std::size_t mean_rank() const { return segments_.front().mean_codes().rank(); }
+  void open_tops(MatView<const float> queries, const ProbeOptions& o, ProbeScratch& s,
+                 SearchStats& stats) const;
+  void gather_cells(ProbeScratch& s) const;
+  void score_cells(std::size_t group, ProbeScratch& s, SearchStats& stats) const;
+  void pick_cells(std::size_t group, const ProbeOptions& o, ProbeScratch& s) const;
+  void score_keys(MatView<const float> queries, ProbeScratch& s, SearchStats& stats) const;
+  void keep_keys(std::size_t group, std::size_t keep, ProbeScratch& s) const;
+
+  std::vector<CellSegment> segments_;
+  std::vector<std::size_t> tops_{0}, cells_{0};  // [segments + 1] of the segments before
+};
+
+}  // namespace ra::index

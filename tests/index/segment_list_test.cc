@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/index/segment_list.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "lib/index/scores.h"
+#include "tests/index/synthetic.h"
+
+namespace ra::index {
+namespace {
+
+constexpr std::size_t kKeys = 900, kDim = 16, kGroup = 5;
+
+class SegmentListTest : public ::testing::TestWithParam<int> {
+ protected:
+  SegmentListTest() {
+    for (const std::size_t count : {400u, 500u}) {
+      BuildClock clock;
+      std::int64_t distances = 0;
+      const auto keys = keys_.view().row_range(list_.keys(), count);
+      list_.add(CellSegment(keys, build_cells(keys, {.cells = 25, .tops = 6}, clock, distances),
+                            static_cast<std::uint32_t>(list_.keys()), GetParam()));
+    }
+  }
+  std::set<std::uint32_t> probe(std::size_t first, std::size_t rows, const ProbeOptions& o) {
+    list_.probe(queries_.view().row_range(first, rows), o, scratch_, stats_);
+    const std::set<std::uint32_t> found(scratch_.found.begin(), scratch_.found.end());
+    EXPECT_EQ(found.size(), scratch_.found.size()) << "each key once";
+    return found;
+  }
+  // The k best keys of a query.
+  std::vector<std::uint32_t> best(std::size_t query, std::size_t k) {
+    std::vector<float> scores(kKeys);
+    score_block(queries_.view().row_range(query, 1), keys_.view(), 0, kKeys, scores.data(), kKeys);
+    CutScratch cut_scratch;
+    const auto at = cut(scores, k, cut_scratch);
+    return {at.begin(), at.end()};
+  }
+  const Matrix<float> keys_ = testing::gaussian(kKeys, kDim, 1);
+  const Matrix<float> queries_ = testing::gaussian(kGroup, kDim, 2);
+  SegmentList list_;
+  ProbeScratch scratch_;
+  SearchStats stats_;
+};
+
+TEST_P(SegmentListTest, FindsTheBestKeysOfAllCells) {
+  const auto found = probe(0, kGroup, {.probes = 50, .keep = 60});
+  EXPECT_LT(found.size(), GetParam() == 0 ? kKeys + 1 : kKeys * 2 / 3);
+  for (std::size_t r = 0; r < kGroup; ++r)
+    for (const std::uint32_t id : best(r, 15)) EXPECT_TRUE(found.contains(id)) << r << ' ' << id;
+  const std::size_t coded = GetParam() == 0 ? 0 : kKeys;
+  EXPECT_EQ(stats_.coded, static_cast<std::int64_t>(kGroup * (2 * 16 + 50 + coded)))
+      << "tops in whole blocks, cells, keys";
+  EXPECT_EQ(stats_.distances, stats_.coded);
+  EXPECT_EQ(stats_.hops, 50);
+}
+
+TEST_P(SegmentListTest, AGroupFindsAtLeastWhatEachOfItsQueriesDoes) {
+  const ProbeOptions o{.probes = 6, .open = 3, .reach = 1, .keep = 30};
+  const auto together = probe(0, kGroup, o);
+  std::set<std::uint32_t> apart;
+  for (std::size_t r = 0; r < kGroup; ++r) {
+    const auto own = probe(r, 1, o);
+    EXPECT_GE(own.size(), 30u);
+    apart.insert(own.begin(), own.end());
+  }
+  EXPECT_LT(together.size(), kKeys);
+  if (GetParam() == 0) {
+    EXPECT_EQ(together, apart);  // all keys of the picked cells
+  } else {
+    // A key that is among the best of a query's own cells stays so among those of all cells, or
+    // gives way to better ones.
+    for (std::size_t r = 0; r < kGroup; ++r)
+      for (const std::uint32_t id : best(r, 10))
+        EXPECT_TRUE(together.contains(id) || !apart.contains(id)) << r << ' ' << id;
+  }
+}
+
+TEST_P(SegmentListTest, FewOpenTopsMeanFewScoredCells) {
+  (void)probe(0, 1, {.probes = 2, .open = 1, .keep = 10});
+  const auto little = stats_.distances;
+  stats_ = {};
+  (void)probe(0, 1, {.probes = 2, .open = 100, .keep = 10});
+  EXPECT_LT(little, stats_.distances);
+}
+
+TEST_P(SegmentListTest, ShrinksByWholeSegments) {
+  const std::size_t bytes = list_.bytes();
+  list_.shrink(400);
+  EXPECT_EQ(list_.keys(), 400u);
+  EXPECT_LT(list_.bytes(), bytes);
+  for (const std::uint32_t id : probe(0, kGroup, {.probes = 50, .keep = 400})) EXPECT_LT(id, 400u);
+}
+
+TEST_P(SegmentListTest, NoQueriesFindNothing) {
+  EXPECT_TRUE(probe(0, 0, {.probes = 5, .keep = 5}).empty());
+  EXPECT_EQ(stats_.distances, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Codes, SegmentListTest, ::testing::Values(0, 4, 8),
+                         [](const auto& bits) { return "bits" + std::to_string(bits.param); });
+
+}  // namespace
+}  // namespace ra::index
