@@ -26,7 +26,7 @@ std::span<const std::uint32_t> cut(std::span<const float> scores, std::size_t m,
 void best_hits(std::span<const float> scores, std::span<const std::uint32_t> ids, std::size_t k,
                CutScratch& s, std::vector<Hit>& hits);
 
-// The same hits in the order of `ids`.
+// The same in the order of `ids`; ties at the k-th place go to the earlier position.
 void best_unranked(std::span<const float> scores, std::span<const std::uint32_t> ids, std::size_t k,
                    CutScratch& s, std::vector<Hit>& hits);
 

@@ -50,7 +50,7 @@ struct Hit {
 struct SearchParams {
   int k = 100;
   int effort = 0;      // beam of a graph, probes of an IVF; 0 = the index's default
-  bool ranked = true;  // false: the hits may come in any order, which some types find faster
+  bool ranked = true;  // false: hits in any order, and any of those that tie for the last place
   // Query row r comes from the head of BuildInput::train[heads[r]]; empty: row r from set r modulo
   // their number. Only an index that treats the heads of a group apart looks at it.
   std::span<const std::uint32_t> heads = {};
