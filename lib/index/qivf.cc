@@ -37,7 +37,11 @@ constexpr std::array kParams{
               "with codes: keys of each query then scored exactly"},
     ParamInfo{"share", "group|head", "group", 0, 0, false,
               "one index per KV head, or one per query head"},
-    ParamInfo{"probes", "int", "128", 1, 1e9, true, "lists searched"},
+    ParamInfo{"metric", "query|raw", "query", 0, 0, false,
+              "what cells are clustered by; raw: the keys themselves, as an ordinary IVF does"},
+    ParamInfo{
+        "probes", "int", "0", 0, 1e9, true,
+        "lists each query picks; those of a group are searched by all of it. 0 = 2 sqrt(lists)"},
 };
 
 struct QivfScratch final : SearchScratch {
@@ -68,6 +72,7 @@ class QivfIndex final : public VectorIndex {
 
   std::size_t segment_, rerank_, default_probes_;
   double lists_ = 1, tops_ = 1;  // of a whole segment
+  bool raw_;
   int iterations_, key_bits_ = 0;
   float open_, reach_;
   std::uint64_t seed_;
@@ -81,6 +86,7 @@ QivfIndex::QivfIndex(const ParamReader& params, const BuildInput& in, KeyRows ke
     : segment_(qivf_segment(params)),
       rerank_(static_cast<std::size_t>(params.integer("rerank"))),
       default_probes_(static_cast<std::size_t>(params.integers("probes").front())),
+      raw_(params.choice("metric") == "raw"),
       iterations_(static_cast<int>(params.integer("iterations"))),
       open_(static_cast<float>(params.number("open"))),
       reach_(static_cast<float>(params.number("reach"))),
@@ -95,6 +101,9 @@ QivfIndex::QivfIndex(const ParamReader& params, const BuildInput& in, KeyRows ke
   const auto whole = static_cast<double>(segment_);
   lists_ = given("lists", whole / (key_bits_ == 0 ? 8 : 32));
   tops_ = given("tops", 2 * std::sqrt(lists_));
+  if (!raw_) return;
+  metric_.a = Matrix<float>(in.keys.cols, in.keys.cols);
+  for (std::size_t i = 0; i < in.keys.cols; ++i) metric_.a.row(i)[i] = 1;
 }
 
 QivfIndex::QivfIndex(const BuildInput& in, const ParamReader& params)
@@ -133,8 +142,9 @@ void QivfIndex::shrink(std::size_t n) {
 void QivfIndex::learn(MatView<const float> keys, std::span<const QuerySet> train,
                       BuildClock& clock) {
   clock.lap_ms();
-  const bool taught = std::ranges::any_of(
-      train, [](const QuerySet& set) { return set.rows.rows > 0 || set.moment.rows > 0; });
+  const bool taught = !raw_ && std::ranges::any_of(train, [](const QuerySet& set) {
+    return set.rows.rows > 0 || set.moment.rows > 0;
+  });
   if (taught) {
     metric_ = fit_query_metric(keys, train);
     metric_.a_inverse = {};
@@ -179,7 +189,10 @@ SearchStats QivfIndex::search(MatView<const float> queries, const SearchParams& 
   check_search(queries, keys_.cols(), p, hits);
   auto& s = static_cast<QivfScratch&>(scratch);
   const std::size_t k = static_cast<std::size_t>(p.k);
-  const std::size_t probes = p.effort > 0 ? static_cast<std::size_t>(p.effort) : default_probes_;
+  const std::size_t given = p.effort > 0 ? static_cast<std::size_t>(p.effort) : default_probes_;
+  const std::size_t probes =
+      given > 0 ? given
+                : static_cast<std::size_t>(2 * std::sqrt(static_cast<double>(list_.cells())));
   SearchStats stats;
   for (std::size_t first = 0; first < queries.rows; first += kMostProbing) {
     const auto group = queries.row_range(first, std::min(kMostProbing, queries.rows - first));

@@ -32,7 +32,6 @@ std::vector<IndexType> make_types() {
                    .help = "lists of keys that score alike for the training queries, two levels",
                    .params = qivf_params(),
                    .effort_key = "probes",
-                   .query_aware = true,
                    .moments = true,
                    .build = build_qivf,
                    .restore = restore_qivf,

@@ -41,7 +41,7 @@ struct IndexSpec {
   Spec spec;
   const IndexType* type = nullptr;
   bool share_group = true;         // one index per KV head; otherwise one per query head
-  bool needs_queries = false;      // query_aware or metric=query
+  bool needs_queries = false;      // query_aware or metric=query (the default or given)
   std::vector<int> efforts;        // of the effort key, in the order given; {0} if there is none
   std::size_t segment = 0;         // keys of a piece; 0: the type cannot grow
   std::string build_text() const;  // canonical, without the effort key: names one built index

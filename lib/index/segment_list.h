@@ -63,6 +63,7 @@ class SegmentList {
 
   std::span<const CellSegment> segments() const { return segments_; }
   std::size_t keys() const;  // of all segments
+  std::size_t cells() const { return cells_.back(); }
   std::size_t bytes() const;
 
   // s.found = ids of the keys that queries [group, dim], at most kMostProbing, should score

@@ -116,6 +116,32 @@ INSTANTIATE_TEST_SUITE_P(Lists, QivfTest,
                          ::testing::Values("qivf:codes=none", "qivf:lists=1000,rerank=100"),
                          [](const auto& p) { return p.index == 0 ? "exact" : "codes"; });
 
+TEST(QivfMetricTest, RawCellsNeedNoQueriesAndFindLess) {
+  const auto set = testing::ood_set(4000, 32, 800, 1);
+  const char* raw = "qivf:metric=raw,lists=500,rerank=4000";
+  EXPECT_FALSE(testing::spec_of(raw).needs_queries);
+  EXPECT_TRUE(testing::spec_of("qivf").needs_queries);
+  const auto recall = [&](const std::string& spec, const Matrix<float>& train) {
+    const auto index = testing::build(spec, set.keys.view(), train.view());
+    return testing::recall(set.keys.view(), set.test.view(),
+                           testing::search(*index, set.test.view(), 20, 30), 20);
+  };
+  const double without = recall(raw, Matrix<float>());
+  EXPECT_EQ(without, recall(raw, set.train));
+  EXPECT_LT(without + 0.05, recall("qivf:lists=500,rerank=4000", set.train));
+}
+
+TEST(QivfProbesTest, FollowTheListsUnlessGiven) {
+  const auto set = testing::ood_set(4000, 32, 800, 1);
+  const auto hops = [&](const std::string& spec) {
+    const auto index = testing::build(spec, set.keys.view(), set.train.view());
+    return testing::search(*index, set.test.view(), 20, 0).stats.hops;
+  };
+  EXPECT_EQ(hops("qivf:segment=4000,lists=400"), 50 * 40);
+  EXPECT_EQ(hops("qivf:segment=4000,lists=100"), 50 * 20);
+  EXPECT_EQ(hops("qivf:segment=4000,lists=400,probes=7"), 50 * 7);
+}
+
 TEST(QivfCodesTest, MostProductsAreOnCodes) {
   const auto set = testing::ood_set(4000, 32, 800, 1);
   for (const char* bits : {"4", "8"}) {
