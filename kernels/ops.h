@@ -46,8 +46,7 @@ struct OpTable {
   float (*encode_query)(const float* y, std::size_t n, std::int8_t* out) noexcept;
   void (*run_scores)(const float* scores, const Run* runs, std::size_t n,
                      float* out) noexcept;  // runs.h
-  std::size_t (*runs_at_least)(const float* scores, const Run* runs, std::size_t n, float floor,
-                               std::uint32_t* out) noexcept;
+  std::size_t (*runs_at_least)(const GroupRunArgs& a) noexcept;
   float (*kth_largest)(const float* scores, std::size_t n, std::size_t m,
                        float* scratch) noexcept;  // select.h
   std::size_t (*at_least)(const float* scores, std::size_t n, float floor, std::size_t most,

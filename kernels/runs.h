@@ -20,11 +20,20 @@ struct Run {
 template <Level L>
 void run_scores(const float* scores, const Run* runs, std::size_t n, float* out) noexcept;
 
-// Writes the numbers p of the rows whose score is at least `floor`, ascending; out as long as all
-// runs. Returns how many. NaN is never at least anything. Every level gives the same result.
+// Rows that at least one query of a group finds good enough.
+struct GroupRunArgs {
+  const float* scores = nullptr;  // by code, of query g from g * stride on
+  std::size_t stride = 0, group = 0;
+  const Run* runs = nullptr;  // [n]; base and unit are not read
+  std::size_t n = 0;
+  const float* floors = nullptr;  // [n, group]: the least score by code that counts
+  std::uint32_t* out = nullptr;   // [rows of all runs]
+};
+
+// Writes the numbers of such rows, counted through all runs, ascending; returns how many. NaN is
+// never good enough. Every level gives the same result.
 template <Level L>
-std::size_t runs_at_least(const float* scores, const Run* runs, std::size_t n, float floor,
-                          std::uint32_t* out) noexcept;
+std::size_t runs_at_least(const GroupRunArgs& a) noexcept;
 
 template <>
 void run_scores<Level::kScalar>(const float* scores, const Run* runs, std::size_t n,
@@ -33,10 +42,8 @@ template <>
 void run_scores<Level::kAvx512>(const float* scores, const Run* runs, std::size_t n,
                                 float* out) noexcept;
 template <>
-std::size_t runs_at_least<Level::kScalar>(const float* scores, const Run* runs, std::size_t n,
-                                          float floor, std::uint32_t* out) noexcept;
+std::size_t runs_at_least<Level::kScalar>(const GroupRunArgs& a) noexcept;
 template <>
-std::size_t runs_at_least<Level::kAvx512>(const float* scores, const Run* runs, std::size_t n,
-                                          float floor, std::uint32_t* out) noexcept;
+std::size_t runs_at_least<Level::kAvx512>(const GroupRunArgs& a) noexcept;
 
 }  // namespace ra::kernels

@@ -2,7 +2,6 @@
 #include "lib/index/segment_list.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -65,6 +64,15 @@ void score_blocks(const KeyCodes& codes, const std::int8_t* queries, std::size_t
 void encode(const KeyCodes& codes, MatView<const float> queries, std::int8_t* out, float* units) {
   for (std::size_t r = 0; r < queries.rows; ++r)
     units[r] = codes.encode(queries.row(r), out + r * codes.rank());
+}
+
+// The least score by code whose score, base + unit * it, is at least a floor: a little less, since
+// sums are rounded.
+float floor_by_code(float floor, float base, float unit) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  if (!(unit > 0)) return base >= floor ? -kInfinity : kInfinity;
+  const float least = (floor - base) / unit;
+  return least - 1e-5f * std::abs(least);
 }
 
 }  // namespace
@@ -254,40 +262,45 @@ void SegmentList::keep_keys(std::size_t group, std::size_t keep, ProbeScratch& s
   const std::size_t cell_stride = s.cell_blocks.size() * kKeys,
                     key_stride = s.key_blocks.size() * kKeys;
   std::size_t total = 0;
-  s.runs.clear();
+  s.all.clear();
   for (const ProbeScratch::Cell& c : s.cells) {
-    s.runs.push_back({c.row, segments_[s.key_parts[c.part].segment].cell().size(c.cell), 0, 0});
-    total += s.runs.back().rows;
+    s.all.push_back({c.row, segments_[s.key_parts[c.part].segment].cell().size(c.cell), 0, 0});
+    total += s.all.back().rows;
   }
-  float *rows = fit(s.rows, total), *rest = fit(s.promise, total);
-  std::uint32_t* kept = fit(s.kept, total);
-  s.marks.assign((total + 63) / 64, 0);
+  float *rows = fit(s.rows, total), *rest = fit(s.promise, total),
+        *floors = fit(s.floors, s.cells.size() * group);
   for (std::size_t r = 0; r < group; ++r) {
-    const float *means = &s.means[r * cell_stride], *scores = &s.key_scores[r * key_stride];
+    const float* means = &s.means[r * cell_stride];
+    const float* units = &s.key_units[r];
     std::size_t own = 0;
+    s.runs.clear();
     for (std::size_t i = 0; i < s.cells.size(); ++i) {
       const ProbeScratch::Cell& c = s.cells[i];
-      s.runs[i].base = means[c.mean];
-      s.runs[i].unit = s.key_units[c.part * group + r];
       if ((c.owners >> r & 1) == 0) continue;
-      ops.run_scores(scores, &s.runs[i], 1, rows + own);
-      own += s.runs[i].rows;
+      s.runs.push_back({c.row, s.all[i].rows, means[c.mean], units[c.part * group]});
+      own += s.all[i].rows;
     }
+    ops.run_scores(&s.key_scores[r * key_stride], s.runs.data(), s.runs.size(), rows);
     const float floor = ops.kth_largest(rows, own, std::min(keep, own), rest);
-    const std::size_t count = ops.runs_at_least(scores, s.runs.data(), s.runs.size(), floor, kept);
-    for (std::size_t i = 0; i < count; ++i)
-      s.marks[kept[i] / 64] |= std::uint64_t{1} << kept[i] % 64;
-  }
-  std::size_t i = 0;
-  std::uint32_t first = 0;  // of the rows of cells[i]
-  for (std::size_t word = 0; word < s.marks.size(); ++word)
-    for (std::uint64_t bits = s.marks[word]; bits != 0; bits &= bits - 1) {
-      const auto row = static_cast<std::uint32_t>(word * 64) +
-                       static_cast<std::uint32_t>(std::countr_zero(bits));
-      while (row >= first + s.runs[i].rows) first += s.runs[i++].rows;
-      const CellSegment& segment = segments_[s.key_parts[s.cells[i].part].segment];
-      s.found.push_back(segment.key_of(segment.cell().begin[s.cells[i].cell] + row - first));
+    for (std::size_t i = 0; i < s.cells.size(); ++i) {
+      const ProbeScratch::Cell& c = s.cells[i];
+      floors[i * group + r] = floor_by_code(floor, means[c.mean], units[c.part * group]);
     }
+  }
+  std::uint32_t* kept = fit(s.kept, total);
+  const std::size_t count = ops.runs_at_least({.scores = s.key_scores.data(),
+                                               .stride = key_stride,
+                                               .group = group,
+                                               .runs = s.all.data(),
+                                               .n = s.all.size(),
+                                               .floors = floors,
+                                               .out = kept});
+  std::uint32_t first = 0;  // number of the first row of cells[c]
+  for (std::size_t i = 0, c = 0; i < count; ++i) {
+    while (kept[i] >= first + s.all[c].rows) first += s.all[c++].rows;
+    const CellSegment& segment = segments_[s.key_parts[s.cells[c].part].segment];
+    s.found.push_back(segment.key_of(segment.cell().begin[s.cells[c].cell] + kept[i] - first));
+  }
 }
 
 }  // namespace ra::index

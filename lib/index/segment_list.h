@@ -47,9 +47,9 @@ struct ProbeScratch {
   std::vector<float> means, key_scores;  // [group, 16 blocks]
   std::vector<float> promise, rows;      // of one query: cells, rows of the cells it picked
   std::vector<std::uint16_t> owners;     // of cells in the open blocks
-  std::vector<kernels::Run> runs;        // of one query
-  std::vector<std::uint32_t> kept;       // numbers of its best rows
-  std::vector<std::uint64_t> marks;      // a bit for each row of `cells`
+  std::vector<kernels::Run> all, runs;   // of all cells; of those that one query picked
+  std::vector<float> floors;             // [cells, group]
+  std::vector<std::uint32_t> kept;       // numbers of the rows that any query keeps
   std::vector<Cell> cells;               // picked by any query, ascending
   std::vector<std::uint32_t> found;      // keys to be scored exactly
   CutScratch cut;

@@ -37,22 +37,34 @@ TEST_P(RunsTest, ScoresAreBaseAndUnit) {
   EXPECT_EQ(out[820], 7.0f) << "wrote past the end";
 }
 
-TEST_P(RunsTest, RowsAtLeastAFloorAreThoseOfTheirScores) {
-  auto scores = testing::random_floats(100, 2);
+TEST_P(RunsTest, RowsAreThoseThatAnyQueryFindsGoodEnough) {
+  constexpr float kInf = std::numeric_limits<float>::infinity();
+  auto scores = testing::random_floats(3 * 110, 2);
   scores[17] = std::numeric_limits<float>::quiet_NaN();
-  scores[40] = std::numeric_limits<float>::infinity();
+  scores[110 + 40] = kInf;
   const auto runs = some_runs();
-  std::vector<float> all(820);
-  table().run_scores(scores.data(), runs.data(), runs.size(), all.data());
-  for (const float floor :
-       {-std::numeric_limits<float>::infinity(), -0.5f, all[100], 0.75f, 1e9f}) {
-    std::vector<std::uint32_t> want, got(820);
-    for (std::uint32_t p = 0; p < 820; ++p)
-      if (all[p] >= floor) want.push_back(p);
-    got.resize(table().runs_at_least(scores.data(), runs.data(), runs.size(), floor, got.data()));
-    EXPECT_EQ(got, want) << floor;
-  }
-  EXPECT_EQ(table().runs_at_least(scores.data(), nullptr, 0, 0, nullptr), 0u);
+  for (const std::size_t group : {0u, 1u, 3u})
+    for (const float level : {-kInf, -0.5f, 0.75f, 1e9f, kInf}) {
+      auto floors = testing::random_floats(runs.size() * group, 3);
+      for (float& floor : floors) floor = 0.1f * floor + level;
+      std::vector<std::uint32_t> want, got(820);
+      std::uint32_t row = 0;
+      for (std::size_t r = 0; r < runs.size(); ++r)
+        for (std::uint32_t i = 0; i < runs[r].rows; ++i, ++row) {
+          bool any = false;
+          for (std::size_t g = 0; g < group; ++g)
+            any = any || scores[g * 110 + runs[r].at + i] >= floors[r * group + g];
+          if (any) want.push_back(row);
+        }
+      got.resize(table().runs_at_least({.scores = scores.data(),
+                                        .stride = 110,
+                                        .group = group,
+                                        .runs = runs.data(),
+                                        .n = runs.size(),
+                                        .floors = floors.data(),
+                                        .out = got.data()}));
+      EXPECT_EQ(got, want) << group << " queries, " << level;
+    }
 }
 
 }  // namespace
