@@ -124,9 +124,12 @@ bool cpu_has(Level level) {
 }
 
 Level best_level() {
-  Level best = Level::kScalar;
-  for (const Level level : kAllLevels)
-    if (cpu_has(level)) best = level;
+  static const Level best = [] {
+    Level level = Level::kScalar;
+    for (const Level candidate : kAllLevels)
+      if (cpu_has(candidate)) level = candidate;
+    return level;
+  }();
   return best;
 }
 

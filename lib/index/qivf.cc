@@ -29,7 +29,7 @@ constexpr std::array kParams{
               "cells over the cells of a whole segment; 0 = 2 sqrt(lists)"},
     ParamInfo{"iterations", "int", "6", 0, 1000, false, "of k-means"},
     ParamInfo{"open", "float", "6", 1, 1e6, false, "cell centres scored for each list probed"},
-    ParamInfo{"reach", "float", "2", 0, 100, false,
+    ParamInfo{"reach", "float", "1", 0, 100, false,
               "standard deviations of a cell's scores added to that of its centre"},
     ParamInfo{"codes", "none|4|8", "4", 0, 0, false,
               "bits of a coordinate of the keys that rank those of probed lists"},
