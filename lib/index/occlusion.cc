@@ -2,7 +2,9 @@
 #include "lib/index/occlusion.h"
 
 #include <algorithm>
+#include <limits>
 
+#include "kernels/ops.h"
 #include "lib/index/scores.h"
 #include "lib/index/top_k.h"
 
@@ -56,6 +58,44 @@ std::int64_t rank_candidates(MatView<const float> x, std::uint32_t pivot,
   for (std::size_t i = 0; i < ids.size(); ++i) candidates.push_back({ids[i], nearness[i]});
   std::sort(candidates.begin(), candidates.end(), better);
   return static_cast<std::int64_t>(ids.size());
+}
+
+std::int64_t select_among(MatView<const float> x, std::uint32_t pivot,
+                          std::span<const std::uint32_t> ids, std::size_t limit,
+                          OcclusionScratch& s, std::vector<std::uint32_t>& kept) {
+  constexpr float kGone = std::numeric_limits<float>::infinity();
+  kept.clear();
+  const std::size_t n = ids.size(), dim = x.cols;
+  if (s.differences.size() < n * dim) {
+    s.differences = AlignedBuffer<float>(n * dim);
+    s.products = AlignedBuffer<float>(n * n);
+    s.packed = AlignedBuffer<std::byte>(kernels::gemm_packed_bytes(n, dim));
+  }
+  if (s.gemm.size() == 0) s.gemm = AlignedBuffer<std::byte>(kernels::gemm_scratch_bytes(dim));
+  s.square.assign(n, 0);
+  for (std::size_t i = 0; i < n; ++i) {
+    float* row = s.differences.data() + i * dim;
+    for (std::size_t j = 0; j < dim; ++j) row[j] = x.row(ids[i])[j] - x.row(pivot)[j];
+    s.square[i] = dot(row, row, dim);
+  }
+  const MatView<const float> rows{s.differences.data(), n, dim, dim};
+  const auto pack = kernels::ops().gemm_pack;
+  if (pack != nullptr) pack(rows.data, dim, n, dim, s.packed.data());
+  score_tile(rows, pack != nullptr ? s.packed.data() : nullptr, rows, nullptr, s.gemm.data(),
+             s.products.data());
+  s.open = s.square;
+  while (kept.size() < limit) {
+    const auto nearest = std::min_element(s.open.begin(), s.open.end());
+    if (nearest == s.open.end() || *nearest == kGone) break;
+    const auto at = static_cast<std::size_t>(nearest - s.open.begin());
+    kept.push_back(ids[at]);
+    *nearest = kGone;
+    // |a - b| < |b| if and only if a.b > |a|^2 / 2.
+    const float* with = s.products.data() + at * n;
+    const float half = 0.5f * s.square[at];
+    for (std::size_t j = 0; j < n; ++j) s.open[j] = with[j] > half ? kGone : s.open[j];
+  }
+  return static_cast<std::int64_t>(n + n * n);
 }
 
 }  // namespace ra::index

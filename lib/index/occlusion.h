@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/types.h"
+#include "lib/core/matrix.h"
 #include "lib/index/vector_index.h"
 
 namespace ra::index {
@@ -24,5 +25,18 @@ std::int64_t select_links(MatView<const float> x, std::span<const Hit> candidate
 // Candidates of `pivot` from `ids` (duplicates and the pivot are dropped, `ids` is reordered).
 std::int64_t rank_candidates(MatView<const float> x, std::uint32_t pivot,
                              std::vector<std::uint32_t>& ids, std::vector<Hit>& candidates);
+
+struct OcclusionScratch {
+  AlignedBuffer<float> differences, products;
+  AlignedBuffer<std::byte> packed, gemm;
+  std::vector<float> square, open;
+};
+
+// What rank_candidates and select_links without `fill` keep of `ids` (distinct, ascending, without
+// the pivot) by L2 distance, for many candidates: the products of all with all at once, in bf16 at
+// level amx. Returns the inner products computed.
+std::int64_t select_among(MatView<const float> x, std::uint32_t pivot,
+                          std::span<const std::uint32_t> ids, std::size_t limit,
+                          OcclusionScratch& s, std::vector<std::uint32_t>& kept);
 
 }  // namespace ra::index

@@ -112,6 +112,18 @@ Matrix<float> principal_axes(MatView<const float> x, std::size_t count) {
                        .transpose());
 }
 
+void reduce_rank(QueryMetric& metric, MatView<const float> keys, std::size_t rank) {
+  constexpr std::size_t kEvery = 8;  // keys enough to tell the axes
+  const MatView<const float> some{keys.data, (keys.rows + kEvery - 1) / kEvery, keys.cols,
+                                  keys.stride * kEvery};
+  const Matrix<float> axes = principal_axes(transform_keys(metric, some).view(), rank);
+  Matrix<float> across(axes.cols(), axes.rows());
+  for (std::size_t i = 0; i < axes.rows(); ++i)
+    for (std::size_t j = 0; j < axes.cols(); ++j) across.row(j)[i] = axes.row(i)[j];
+  metric.a = product(metric.a.view(), across.view());
+  metric.a_inverse = {};
+}
+
 Matrix<float> product(MatView<const float> a, MatView<const float> b) {
   RA_CHECK(a.cols == b.rows);
   Matrix<float> out(a.rows, b.cols);
@@ -122,10 +134,10 @@ Matrix<float> product(MatView<const float> a, MatView<const float> b) {
 }
 
 Matrix<float> transform_keys(const QueryMetric& metric, MatView<const float> keys) {
-  Matrix<float> out(keys.rows, keys.cols);
+  Matrix<float> out(keys.rows, metric.a.cols());
   const RowsMap rows = map_rows(keys), a = map_rows(metric.a.view());
   const Eigen::Map<const Eigen::RowVectorXf> mean(metric.mean.data(), rows.cols());
-  Eigen::Map<RowsF> x(out.data(), rows.rows(), rows.cols());
+  Eigen::Map<RowsF> x(out.data(), rows.rows(), a.cols());
   for (Eigen::Index i = 0; i < rows.rows(); i += kRows) {
     const Eigen::Index count = std::min(kRows, rows.rows() - i);
     x.middleRows(i, count).noalias() = (rows.middleRows(i, count).rowwise() - mean) * a;

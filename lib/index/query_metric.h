@@ -38,6 +38,10 @@ QueryMetric fit_query_metric(MatView<const float> keys, std::span<const QuerySet
 Matrix<float> principal_axes(MatView<const float> x, std::size_t count);
 Matrix<float> product(MatView<const float> a, MatView<const float> b);  // a b
 
+// Leaves of the metric, for keys alone, the `rank` directions in which the keys vary most:
+// transform_keys then gives [n, rank].
+void reduce_rank(QueryMetric& metric, MatView<const float> keys, std::size_t rank);
+
 Matrix<float> transform_keys(const QueryMetric& metric, MatView<const float> keys);
 std::vector<float> transform_query(const QueryMetric& metric, const float* query);
 

@@ -49,9 +49,10 @@ std::vector<IndexType> make_types() {
                        "graph of keys that score alike for a head's training queries, entered at "
                        "the last queries' hits",
                    .params = qgraph_params(),
-                   .effort_key = "target",
+                   .effort_key = "worth",
                    .query_aware = true,
-                   .build = build_qgraph});
+                   .build = build_qgraph,
+                   .restore = restore_qgraph});
   const auto baselines = faiss_index_types();
   types.insert(types.end(), baselines.begin(), baselines.end());
   types.push_back({.name = "roar",

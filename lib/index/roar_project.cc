@@ -118,7 +118,7 @@ LinkLists add_reverse_links(MatView<const float> x, const LinkLists& links, std:
       if (ids.size() > limit) {
         done += select_links(x, candidates, limit, fill, out[p]);
       } else {
-        out[p] = std::move(ids);
+        for (const Hit& candidate : candidates) out[p].push_back(candidate.id);
       }
     }
     total += done;

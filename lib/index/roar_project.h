@@ -30,7 +30,7 @@ LinkLists project(MatView<const float> x, const KnnTable& table, const ProjectPa
                   BuildClock& clock, std::int64_t& distances);
 
 // For each link a -> b tries b -> a; a list longer than `limit` is selected again from all that it
-// was offered.
+// was offered. Lists are ordered nearest first, those that `fill` gives back last.
 LinkLists add_reverse_links(MatView<const float> x, const LinkLists& links, std::size_t limit,
                             bool fill, BuildClock& clock, std::int64_t& distances);
 

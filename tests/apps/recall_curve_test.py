@@ -47,7 +47,7 @@ def test_recall_by_position_is_numpys(toy, dump):
             assert "recall_by_query_decile" not in r  # 9 queries
 
 
-@pytest.mark.parametrize("index", ["flat", "roar:ef=30", "qgraph:target=800"])
+@pytest.mark.parametrize("index", ["flat", "roar:ef=30", "qgraph:worth=20"])
 def test_a_group_searched_together_finds_what_each_head_finds(dump, index):
     group = HEADS // KV_HEADS
     one, together = (records("curve", "-d", dump, *SELECT, "-k", 9, "--index", index, "--layers", 2, "--batch", batch)["recall"]
@@ -66,7 +66,7 @@ def test_a_group_searched_together_finds_what_each_head_finds(dump, index):
     assert work(together.values()) == pytest.approx(work(one))
 
 
-@pytest.mark.parametrize("index", ["roar:ef=30", "qgraph:k=9,target=800"])  # qgraph: what warms up must not help
+@pytest.mark.parametrize("index", ["roar:ef=30", "qgraph:k=9,worth=20"])  # qgraph: what warms up must not help
 def test_untimed_queries_find_the_same(dump, index):
     arguments = ["curve", "-d", dump, *SELECT, "-k", 9, "--index", index, "--layers", 2]
     timed, untimed = records(*arguments)["recall"], records(*arguments, "--untimed", "--no-samples")["recall"]

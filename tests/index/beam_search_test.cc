@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/index/synthetic.h"
 
 namespace ra::index {
@@ -60,6 +62,37 @@ TEST_F(BeamSearchTest, NoEntriesFindNothing) {
   BeamScratch scratch;
   EXPECT_EQ(beam_search(graph_, keys_.view(), queries_.row(0), {}, {10, 10}, scratch).distances, 0);
   EXPECT_TRUE(scratch.pool.empty());
+}
+
+TEST_F(BeamSearchTest, LaterLinksAreFollowedWhenASecondKeyNamesThem) {
+  const Graph graph(LinkLists{{1, 2, 3}, {4, 3}, {}, {}, {}});
+  const std::uint32_t entry = 0, hint = 2;
+  const auto seen = [&](const BeamParams& params) {
+    BeamScratch scratch;
+    beam_search(graph, keys_.view().row_range(0, 5), queries_.row(0), {&entry, 1}, params, scratch);
+    std::vector<std::uint32_t> ids;
+    for (const auto& node : scratch.pool) ids.push_back(node.id);
+    std::sort(ids.begin(), ids.end());
+    return ids;
+  };
+  EXPECT_EQ(seen({.beam = 5}), (std::vector<std::uint32_t>{0, 1, 2, 3, 4}));
+  EXPECT_EQ(seen({.beam = 5, .first = 3}), (std::vector<std::uint32_t>{0, 1, 2, 3, 4}));
+  EXPECT_EQ(seen({.beam = 5, .first = 1}), (std::vector<std::uint32_t>{0, 1, 3, 4}))
+      << "0 and 1 name 3, only 0 names 2";
+  EXPECT_EQ(seen({.beam = 5, .first = 1, .named = {&hint, 1}}),
+            (std::vector<std::uint32_t>{0, 1, 2, 3, 4}));
+  EXPECT_EQ(seen({.beam = 5, .first = 0}), (std::vector<std::uint32_t>{0}));
+}
+
+TEST_F(BeamSearchTest, StoredKeysGiveTheSameSearch) {
+  const KeyRows rows(keys_.view());
+  BeamScratch a, b;
+  const BeamParams params{.beam = 10, .keep = 30};
+  const auto plain = beam_search(graph_, keys_.view(), queries_.row(2), {&entry_, 1}, params, a);
+  const auto stored = beam_search(graph_, rows, queries_.row(2), {&entry_, 1}, params, b);
+  EXPECT_EQ(plain.distances, stored.distances);
+  ASSERT_EQ(a.pool.size(), b.pool.size());
+  for (std::size_t i = 0; i < a.pool.size(); ++i) EXPECT_EQ(a.pool[i].id, b.pool[i].id);
 }
 
 }  // namespace

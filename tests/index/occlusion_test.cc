@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "lib/index/query_metric.h"
 #include "tests/index/synthetic.h"
 
@@ -52,6 +54,39 @@ TEST(OcclusionTest, NoKeptLinkOccludesALaterOne) {
   for (std::size_t a = 0; a < kept.size(); ++a)
     for (std::size_t b = 0; b < a; ++b)
       EXPECT_LE(product(kept[a], kept[b]), product(kept[a], 17) + 1e-4);
+}
+
+TEST(OcclusionTest, AllAtOnceKeepsWhatOneByOneKeeps) {
+  const Matrix<float> x = lift_to_sphere(testing::gaussian(400, 12, 7).view());
+  OcclusionScratch scratch;
+  std::size_t same = 0, all = 0;
+  for (const std::uint32_t pivot : {3u, 50u, 399u})
+    for (const std::size_t n : {1u, 40u, 90u, 33u})
+      for (const std::size_t limit : {4u, 400u}) {
+        std::vector<std::uint32_t> ids, plain, kept;
+        for (std::uint32_t i = 0; ids.size() < n; ++i)
+          if (i * 4 % 399 != pivot) ids.push_back(i * 4 % 399);
+        std::vector<Hit> candidates;
+        rank_candidates(x.view(), pivot, ids, candidates);
+        select_links(x.view(), candidates, limit, false, plain);
+        std::sort(ids.begin(), ids.end());
+        EXPECT_GT(select_among(x.view(), pivot, ids, limit, scratch, kept), 0);
+        EXPECT_LE(kept.size(), limit);
+        EXPECT_EQ(kept.front(), plain.front());
+        for (const std::uint32_t id : plain) same += std::ranges::count(kept, id) == 1;
+        all += std::max(plain.size(), kept.size());
+      }
+  EXPECT_GT(static_cast<double>(same), 0.95 * static_cast<double>(all)) << "products in bf16";
+}
+
+TEST(OcclusionTest, EqualKeysAreNotOccludedByEachOther) {
+  const Matrix<float> x(8, 4);
+  OcclusionScratch scratch;
+  std::vector<std::uint32_t> kept;
+  select_among(x.view(), 2, std::vector<std::uint32_t>{0, 1, 5, 7}, 3, scratch, kept);
+  EXPECT_EQ(kept, (std::vector<std::uint32_t>{0, 1, 5}));
+  select_among(x.view(), 2, {}, 3, scratch, kept);
+  EXPECT_TRUE(kept.empty());
 }
 
 }  // namespace

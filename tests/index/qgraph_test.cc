@@ -11,19 +11,39 @@ namespace {
 using testing::measure;
 using testing::Point;
 
-TEST(QgraphTest, ReachesTheTargetOnQueriesItHasNotSeen) {
+TEST(QgraphTest, FindsMoreWhereAHitIsWorthMore) {
   const auto set = testing::ood_set(3000, 32, 800, 31);
-  const Point low = measure(set, "qgraph:k=20", 20, 700),
-              high = measure(set, "qgraph:k=20", 20, 970);
-  EXPECT_GT(low.recall, 0.6);
-  EXPECT_GT(high.recall, 0.93);
-  EXPECT_LT(high.scanned, 0.25);
+  const Point low = measure(set, "qgraph:k=20,floor=0", 20, 2),
+              high = measure(set, "qgraph:k=20,floor=0", 20, 500);
+  EXPECT_GT(low.recall, 0.2);
+  EXPECT_GT(high.recall, 0.95);
+  EXPECT_LT(high.scanned, 0.3);
   EXPECT_LT(low.scanned, high.scanned);
 }
 
-TEST(QgraphTest, ATargetOfAllIsAFullSearch) {
+TEST(QgraphTest, TheFloorIsReachedAtAnyPrice) {
+  const auto set = testing::ood_set(3000, 32, 800, 31);
+  const Point low = measure(set, "qgraph:k=20,floor=500", 20, 1),
+              high = measure(set, "qgraph:k=20,floor=950", 20, 1);
+  EXPECT_GT(high.recall, 0.9);
+  EXPECT_LT(low.recall, high.recall);
+  EXPECT_LT(low.scanned, high.scanned);
+}
+
+TEST(QgraphTest, WhereAHitIsWorthAllKeysTheSearchIsFull) {
   const auto set = testing::ood_set(1500, 16, 200, 33);
-  EXPECT_EQ(measure(set, "qgraph", 20, 1000).recall, 1);
+  const Point full = measure(set, "qgraph", 20, 1500);
+  EXPECT_EQ(full.recall, 1);
+  EXPECT_EQ(full.scanned, 1);
+}
+
+// Keys in tight clusters far apart, no links between them, and a query that looks at one.
+TEST(QgraphTest, AColdSearchFindsTheRightCluster) {
+  testing::OodSet set{testing::gaussian(2000, 16, 41), testing::gaussian(400, 16, 42),
+                      testing::gaussian(40, 16, 43)};
+  for (std::size_t i = 0; i < 2000; ++i) set.keys.row(i)[i / 100 % 16] += 60.0f;
+  for (std::size_t i = 0; i < 40; ++i) set.test.row(i)[5] += 20.0f;
+  EXPECT_GT(measure(set, "qgraph:k=20,beam=40", 20, 1).recall, 0.9);
 }
 
 // Two heads that look at other coordinates, and keys that fit neither metric alone.
@@ -51,8 +71,7 @@ testing::Found searched(const TwoHeads& t, const VectorIndex& index,
     Matrix<float> rows(2, 32);
     std::copy_n(t.set.test.row(i), 32, rows.row(heads.empty() ? 0 : heads[0] == 0 ? 0 : 1));
     std::copy_n(t.other.test.row(i), 32, rows.row(heads.empty() ? 1 : heads[0] == 0 ? 1 : 0));
-    all.stats +=
-        index.search(rows.view(), {.k = 20, .effort = 900, .heads = heads}, *scratch, hits);
+    all.stats += index.search(rows.view(), {.k = 20, .effort = 50, .heads = heads}, *scratch, hits);
     for (auto& h : hits) all.hits.push_back(h);
   }
   return all;
@@ -79,8 +98,8 @@ TEST(QgraphTest, AGraphForEachHeadBeatsOneForTheGroup) {
 TEST(QgraphTest, RepeatedQueriesStartAtTheirAnswer) {
   const auto set = testing::ood_set(3000, 32, 800, 39);
   const auto warm = testing::build("qgraph:k=20,beam=20", set.keys.view(), set.train.view());
-  const auto cold =
-      testing::build("qgraph:k=20,beam=20,steps=0", set.keys.view(), set.train.view());
+  const auto cold = testing::build("qgraph:k=20,beam=20,steps=0,memory=0,probes=0", set.keys.view(),
+                                   set.train.view());
   EXPECT_TRUE(warm->sequential());
   EXPECT_FALSE(cold->sequential());
   const auto scratch = warm->make_scratch();

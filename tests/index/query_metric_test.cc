@@ -110,5 +110,22 @@ TEST_F(QueryMetricTest, LiftGivesAllRowsTheLargestNorm) {
   }
 }
 
+TEST_F(QueryMetricTest, AReducedRankKeepsTheLargestDistances) {
+  const auto set = testing::ood_set(400, 16, 200, 3);
+  const QuerySet train[] = {{set.train.view(), {}}};
+  QueryMetric metric = fit_query_metric(set.keys.view(), train);
+  const Matrix<float> whole = transform_keys(metric, set.keys.view());
+  reduce_rank(metric, set.keys.view(), 6);
+  const Matrix<float> part = transform_keys(metric, set.keys.view());
+  ASSERT_EQ(part.cols(), 6u);
+  double kept = 0, all = 0;
+  for (std::size_t i = 0; i < 400; ++i) {
+    for (std::size_t j = 0; j < 6; ++j) kept += std::pow(static_cast<double>(part.row(i)[j]), 2);
+    for (std::size_t j = 0; j < 16; ++j) all += std::pow(static_cast<double>(whole.row(i)[j]), 2);
+  }
+  EXPECT_GT(kept, 0.9 * all) << "queries look at four dimensions";
+  EXPECT_LT(kept, all);
+}
+
 }  // namespace
 }  // namespace ra::index
