@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "apps/bench/decode_table.h"
+#include "apps/bench/mode_policy.h"
 #include "apps/bench/options.h"
 #include "lib/attention/train_queries.h"
 #include "lib/bench/results.h"
@@ -92,6 +93,15 @@ class LayerData {
     Matrix<float> copy(last - first, rows.cols());
     std::copy_n(rows.row(first), copy.rows() * copy.cols(), copy.data());
     return copy;
+  }
+  attention::PlacedQueries budget_queries(int head) const {
+    const std::vector<std::size_t> rows = attention::budget_rows(training_positions_);
+    attention::PlacedQueries out{Matrix<float>(rows.size(), size(info_.head_dim)), {}};
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      std::ranges::copy(training_[size(head)].row_span(rows[i]), out.rows.row(i));
+      out.positions.push_back(training_positions_[rows[i]]);
+    }
+    return out;
   }
   // Softmax mass of query i's head over `keys` and the static ranges, from exact scores.
   double mass(std::size_t i, int head, std::int64_t begin, std::int64_t end,
@@ -211,12 +221,13 @@ bench::Result result_of(const Measured& m, const store::DumpReader& dump, const 
               {"head", nullptr},
               {"n_queries", o.queries},
               {"repetitions", o.repetitions},
-              {"k", m.run.sparse.index ? Json(o.sparse.k) : Json(nullptr)},
+              {"k", m.run.sparse.index ? Json(m.run.sparse.k) : Json(nullptr)},
               {"sink", m.run.mode->dense ? Json(nullptr) : Json(o.sparse.sink)},
               {"window", m.run.mode->dense ? Json(nullptr) : Json(o.sparse.window)},
               {"index", m.run.index_text.empty() ? Json(nullptr) : Json(m.run.index_text)},
               {"synthetic", false},
               {"source_sha256", dump.sha256()}};
+  add_limits(m.run, r.config);
   std::vector<double> all;
   for (const auto& rep : m.ms) all.insert(all.end(), rep.begin(), rep.end());
   const double median = bench::percentiles(all)["p50"], n = static_cast<double>(m.calls);
@@ -233,6 +244,8 @@ bench::Result result_of(const Measured& m, const store::DumpReader& dump, const 
                                 : a.indexed_keys > 0 ? static_cast<double>(a.distances) /
                                                            static_cast<double>(a.indexed_keys)
                                                      : 0.0},
+               {"attended_mean", static_cast<double>(a.attended_keys) / n /
+                                     static_cast<double>(dump.info().n_heads)},
                {"output_cosine", m.cosine},
                {"output_rel_l2", m.rel_l2},
                {"mass_all_frac", m.mass},
@@ -262,6 +275,10 @@ std::vector<Measured> measure_layer(const LayerData& data, const store::DumpInfo
             return attention::Training{data.training(head, begin, end), {}};
           },
           seed);
+      if (run.measured)
+        sparse->measure_budget(
+            data.cache(), [&](int, int head) { return data.budget_queries(head); },
+            static_cast<float>(info.scale));
       m.sparse = sparse.get();
       m.policy = std::move(sparse);
     }
@@ -311,7 +328,7 @@ int run_attention(const AttentionOptions& o, const cli::CommonOptions& common) {
                        : parse_list(o.layers, static_cast<int>(info.n_layers), "--layers");
   for (const int layer : layers) dump->check_layer(layer);
   const bool train = std::any_of(runs.begin(), runs.end(), [](const ModeRun& r) {
-    return r.sparse.index && r.sparse.index->needs_queries;
+    return (r.sparse.index && r.sparse.index->needs_queries) || r.measured;
   });
   bench::ResultWriter out(
       o.sparse.out,

@@ -186,6 +186,7 @@ bench::Result ContextBench::result(const Measured& m, double bandwidth) const {
   x["kv_bytes"] = model::KvCache::bytes(context_.cache().shape());
   x["peak_rss_bytes"] = peak_rss_bytes();
   x["scanned_frac"] = scanned_frac(m.built.run, a);
+  x["attended_mean"] = attended_mean(context_, a, n);
   x["read_bytes"] = read_bytes;
   x["read_gb_s"] = read_bytes / decode_ms / 1e6;
   x["bandwidth_frac"] =

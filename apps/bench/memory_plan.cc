@@ -25,7 +25,7 @@ void check_memory_plan(const ModelOptions& o, const SparseModeOptions& sparse,
   // Of each segment's positions, where an index is learnt by them.
   std::uint64_t moments = 0;
   for (const ModeRun& run : runs)
-    if (run.sparse.index && run.sparse.index->segment > 0)
+    if (run.sparse.index && run.sparse.index->needs_queries && run.sparse.index->segment > 0)
       moments =
           std::max(moments, (u64(context) / run.sparse.index->segment + 1) * u64(c.n_layers) *
                                 u64(c.n_heads) * u64(c.head_dim) * u64(c.head_dim) * sizeof(float));

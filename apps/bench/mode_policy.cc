@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "lib/core/memory.h"
 #include "lib/core/parallel.h"
@@ -42,6 +43,9 @@ std::vector<ModePolicy> ModePolicies::build() {
                       static_cast<std::uint64_t>(std::max(1, m.sparse->index_count())), "indexes");
     m.sparse->build(context_.cache(), context_.training(m.run), seed_,
                     [&](int done) { progress.update(static_cast<std::uint64_t>(done)); });
+    if (m.run.measured)
+      m.sparse->measure_budget(context_.cache(), context_.budget_queries(),
+                               context_.input().model.config.attention_scale);
     m.build_peak_rss = peak_rss_bytes();
   }
   return std::move(policies_);
@@ -82,15 +86,29 @@ Json model_config(const ModelOptions& o, const SparseModeOptions& sparse,
   config.update({{"kv_dtype", o.kv_dtype},
                  {"compute", o.compute},
                  {"load_mode", o.load_mode},
-                 {"k", index ? Json(sparse.k) : none},
+                 {"k", index ? Json(run.sparse.k) : none},
                  {"sink", dense ? none : Json(sparse.sink)},
                  {"window", dense ? none : Json(sparse.window)},
                  {"flush", index && index->segment > 0 ? Json(sparse.flush) : none},
                  {"index", run.index_text.empty() ? none : Json(run.index_text)},
                  {"train", index && index->needs_queries ? Json(context.train(run)) : none}});
+  add_limits(run, config);
   if (!o.rope.scaling.empty())
     config["rope_scaling"] = Json::parse(model::rope_scaling_json(in.model.config));
   return config;
+}
+
+void add_limits(const ModeRun& run, Json& config) {
+  if (!run.sparse.index) return;
+  const attention::HitCut& cut = run.sparse.cut;
+  if (run.measured) config["budget"] = "measured";
+  if (cut.top_p < 1) config["top_p"] = cut.top_p;
+  if (std::isfinite(cut.range)) config["range"] = cut.range;
+}
+
+double attended_mean(const ModelContext& context, const model::AttendStats& stats, double steps) {
+  const model::Config& c = context.input().model.config;
+  return static_cast<double>(stats.attended_keys) / steps / (c.full_layers() * c.n_heads);
 }
 
 double scanned_frac(const ModeRun& run, const model::AttendStats& stats) {

@@ -45,6 +45,12 @@ Json model_config(const ModelOptions& o, const SparseModeOptions& sparse,
                   const ModelContext& context, const ModeRun& run, std::uint64_t seed,
                   const Json& own);
 
+// Adds what makes the keys that a head attends to other than its k, where anything does.
+void add_limits(const ModeRun& run, Json& config);
+
+// Keys attended beside the static set, mean over query heads and layers, of `steps` tokens.
+double attended_mean(const ModelContext& context, const model::AttendStats& stats, double steps);
+
 // Share of the indexed keys that a query head's inner products touched.
 double scanned_frac(const ModeRun& run, const model::AttendStats& stats);
 

@@ -13,7 +13,9 @@ namespace {
 
 bool needs_queries(const ModeRun& r) { return r.sparse.index && r.sparse.index->needs_queries; }
 bool by_moments(const ModeRun& r) { return needs_queries(r) && r.sparse.index->type->moments; }
-bool by_rows(const ModeRun& r) { return needs_queries(r) && !r.sparse.index->type->moments; }
+bool keeps_rows(const ModeRun& r) {
+  return (needs_queries(r) && !r.sparse.index->type->moments) || r.measured;
+}
 
 // Positions whose moments are summed together: a segment of the index with the smallest.
 std::int64_t moment_span(const std::vector<ModeRun>& runs, std::int64_t prompt) {
@@ -89,7 +91,7 @@ void ModelContext::prefill(const std::vector<ModeRun>& runs, const std::string& 
   if (std::ranges::any_of(runs, by_moments))
     moments_ = std::make_unique<attention::QueryMoments>(in_.model.config,
                                                          moment_span(runs, prompt_size()));
-  if (std::ranges::any_of(runs, by_rows) || !kv_out.empty())
+  if (std::ranges::any_of(runs, keeps_rows) || !kv_out.empty())
     queries_ =
         std::make_unique<attention::TrainQueries>(in_.model.config, prompt_size(), sparse_.train);
   BothSinks sinks(queries_.get(), moments_.get());
@@ -103,7 +105,8 @@ void ModelContext::prefill(const std::vector<ModeRun>& runs, const std::string& 
 
 void ModelContext::restore(const std::vector<ModeRun>& runs, const model::KvSnapshot& snapshot) {
   snapshot.restore(cache_, prompt_size());
-  if (std::ranges::none_of(runs, needs_queries)) return;
+  if (std::ranges::none_of(runs, [](const ModeRun& r) { return needs_queries(r) || r.measured; }))
+    return;
   auto sample = snapshot.queries(prompt_size(), sparse_.train);
   if (!sample)
     fail_bad_data({.what = "bad KV snapshot",
@@ -123,6 +126,10 @@ attention::TrainingOf ModelContext::training(const ModeRun& run) const {
   return [this](int layer, int head, std::int64_t begin, std::int64_t end) {
     return attention::Training{queries_->head(layer, head, begin, end), {}};
   };
+}
+
+std::function<attention::PlacedQueries(int, int)> ModelContext::budget_queries() const {
+  return [this](int layer, int head) { return queries_->budget_queries(layer, head); };
 }
 
 std::int64_t ModelContext::train(const ModeRun& run) const {

@@ -65,14 +65,28 @@ void bind(CLI::App& app, SparseModeOptions& o) {
       ->delimiter(',')
       ->check(CLI::IsMember(mode_names()))
       ->take_all();
-  app.add_option(
-      "--index", o.index,
-      "Index specs, e.g. ivf:lists=256,probes=16;qivf:probes=192: each is for the mode "
-      "of its type (qivf, roar or others: retrieval); keys not given stay as in that mode's default, so "
-      "hnsw:ef=200 is still lifted");
+  app.add_option("--index", o.index,
+                 "Index specs, e.g. ivf:lists=256,probes=16;qivf:probes=192: each is for the mode "
+                 "of its type (qivf, roar or others: retrieval); keys not given stay as in that "
+                 "mode's default, so "
+                 "hnsw:ef=200 is still lifted");
   app.add_option("-k", o.k, "Keys retrieved per query head")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
+  app.add_option(
+         "--budget", o.budget,
+         "Keys of each query head: k (uniform), or k on average over all heads and layers, "
+         "those with more whose attention gains more by the prompt's own queries (measured)")
+      ->check(CLI::IsMember({"uniform", "measured"}))
+      ->capture_default_str();
+  app.add_option(
+         "--top-p", o.cut.top_p,
+         "Of the k only the fewest that hold, with sink and window, this share of the softmax "
+         "mass of all these")
+      ->check(CLI::Range(1e-6, 1.0));
+  app.add_option("--range", o.cut.range,
+                 "Of the k only those whose logit is at most this far, in nats, below the largest")
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--sink", o.sink, "First positions always attended")
       ->check(CLI::Range(0, 1 << 20))
       ->capture_default_str();
@@ -213,7 +227,9 @@ std::vector<ModeRun> mode_runs(const SparseModeOptions& o) {
                 .sparse = {.sink = o.sink,
                            .window = o.window,
                            .k = o.k,
+                           .cut = o.cut,
                            .effort = 0,
+                           .tail = mode.tail,
                            .flush = o.flush,
                            .index = {}},
                 .index_text = {}};
@@ -238,6 +254,8 @@ std::vector<ModeRun> mode_runs(const SparseModeOptions& o) {
         fail_usage("--index", fmt::format("{}: one effort per run here, not a sweep",
                                           run.sparse.index->spec.text()));
       run.sparse.effort = efforts.front();
+      if (mode.whole) run.sparse.k = run.sparse.effort;
+      run.measured = o.budget == "measured" && !mode.whole;
       run.index_text = run.sparse.index->spec.text();
     }
     runs.push_back(std::move(run));
@@ -251,7 +269,7 @@ std::vector<ModeRun> mode_runs(const SparseModeOptions& o) {
 void check_k(const SparseModeOptions& o, const std::vector<ModeRun>& runs, std::int64_t cached) {
   const std::int64_t keys = std::max<std::int64_t>(0, cached - o.sink - o.window);
   for (const ModeRun& run : runs)
-    if (run.sparse.index && o.k > keys)
+    if (run.sparse.index && !run.mode->whole && o.k > keys)
       fail_usage("-k",
                  fmt::format("{} keys, but of {} positions only {} lie between --sink {} and "
                              "--window {}",

@@ -20,6 +20,8 @@ struct SparseModeOptions {
   std::vector<std::string> modes{"full", "streaming", "knn", "ivf", "hnsw", "retrieval"};
   std::string index;  // replaces the default index of the modes of its type, and of retrieval
   int k = 100, sink = 128, window = 512, flush = 1024;
+  attention::HitCut cut;  // of the k
+  std::string budget = "uniform";
   std::int64_t train = 2048;  // most prompt positions whose queries train an index
   std::string out, format = "md";
   std::optional<std::int64_t> pair;
@@ -78,12 +80,13 @@ void bind(CLI::App& app, CompareOptions& o);
 struct ModeRun {
   const attention::Mode* mode = nullptr;
   attention::SparseOptions sparse;
+  bool measured = false;   // k is a mean over heads, shared out by what the prompt's queries gain
   std::string index_text;  // canonical spec with its effort, "" if the mode has no index
 };
 // Modes in the order given. `--index SPEC` applies to the mode whose default index has the same
 // type, keeping that default's keys where it gives none, and to retrieval. Throws Error{kUsage}.
 std::vector<ModeRun> mode_runs(const SparseModeOptions& o);
-// A retrieving mode needs k keys outside the static set of `cached` positions. Throws
+// A mode that retrieves k keys needs them outside the static set of `cached` positions. Throws
 // Error{kUsage}.
 void check_k(const SparseModeOptions& o, const std::vector<ModeRun>& runs, std::int64_t cached);
 

@@ -275,6 +275,7 @@ bench::Result QualityBench::result(const Judged& m) const {
   x["kv_bytes"] = model::KvCache::bytes(context_.cache().shape());
   x["peak_rss_bytes"] = peak_rss_bytes();
   x["scanned_frac"] = scanned_frac(m.built.run, m.attend);
+  x["attended_mean"] = attended_mean(context_, m.attend, steps);
   x["work_distances"] = static_cast<double>(m.attend.distances) / steps;
   x["work_bytes"] = static_cast<double>(m.attend.bytes) / steps;
   x["work_hops"] = static_cast<double>(m.attend.hops) / steps;

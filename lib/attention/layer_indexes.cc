@@ -16,34 +16,12 @@ using Clock = std::chrono::steady_clock;
 
 std::size_t size(auto n) { return static_cast<std::size_t>(n); }
 
-// Keys [begin, end) of one KV head, widened to f32.
-Matrix<float> widen_keys(const kernels::KvRows& rows, std::int64_t begin, std::int64_t end) {
-  Matrix<float> out(size(end - begin), rows.head_dim);
-  for (std::size_t i = 0; i < out.rows(); ++i)
-    model::widen_key(rows, size(begin) + i, out.row_span(i));
-  return out;
-}
-
 // Keys from position `first` on where the cache has them; int8 keys are no inner products yet.
 index::StoredKeys stored_keys(const kernels::KvRows& rows, std::int64_t first) {
   if (rows.type == kernels::KvType::kInt8) return {};
   const std::size_t bytes = kernels::row_bytes(rows.type, rows.head_dim);
   return {static_cast<const std::byte*>(rows.k) + size(first) * bytes, rows.type, rows.head_dim};
 }
-
-// The training queries of some heads, and the views of them that an index takes.
-struct HeldTraining {
-  std::vector<Training> sets;
-  std::vector<index::QuerySet> views;
-  HeldTraining(const TrainingOf& of, int layer, int first_head, int heads, std::int64_t begin,
-               std::int64_t end) {
-    for (int h = first_head; of && h < first_head + heads; ++h)
-      sets.push_back(of(layer, h, begin, end));
-    for (const Training& t : sets)
-      if (t.rows.rows() > 0 || t.moment.rows() > 0)
-        views.push_back({t.rows.view(), t.moment.view()});
-  }
-};
 
 }  // namespace
 
@@ -85,7 +63,7 @@ void LayerIndexes::extend(const model::KvCache& cache, int layer, int kv_head, s
   std::int64_t from = ends_[ordinal(layer)];
   while (from < end) {
     const std::int64_t to = std::min(end, from + static_cast<std::int64_t>(spec_.segment));
-    const Matrix<float> keys = widen_keys(rows, from, to);
+    const Matrix<float> keys = model::widen_keys(rows, from, to);
     for (int i = 0; i < per_kv_head_; ++i) {
       const HeldTraining held(training, layer, kv_head * shape_.group() + i * heads, heads, from,
                               to);
@@ -129,7 +107,7 @@ void LayerIndexes::build_whole(const model::KvCache& cache, std::int64_t end,
   for (const int layer : layers_) {
     for (int kv = 0; kv < shape_.kv_heads; ++kv) {
       const kernels::KvRows rows = cache.rows(layer, kv);
-      const Matrix<float> keys = widen_keys(rows, sink_, end);
+      const Matrix<float> keys = model::widen_keys(rows, sink_, end);
       for (int i = 0; i < per_kv_head_; ++i) {
         const HeldTraining held(training, layer, kv * shape_.group() + i * heads, heads, 0,
                                 cache.size(layer));

@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-#include "lib/core/matrix.h"
+#include "lib/attention/training.h"
 #include "lib/index/registry.h"
 #include "lib/model/config.h"
 #include "lib/model/kv_cache.h"
@@ -26,15 +26,6 @@ struct AttentionShape {
   int group() const { return heads / kv_heads; }
 };
 AttentionShape shape_of(const model::Config& config);
-
-// What an index learns from: rows of queries or their second moment (index::QuerySet); both may be
-// empty if it needs none.
-struct Training {
-  Matrix<float> rows, moment;
-};
-// Of (layer, query head), for keys at positions [begin, end).
-using TrainingOf =
-    std::function<Training(int layer, int head, std::int64_t begin, std::int64_t end)>;
 
 // Sums over all indexes of a policy.
 struct IndexTotals {

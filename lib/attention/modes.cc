@@ -20,10 +20,19 @@ constexpr Mode kModes[] = {
     {.name = "hnsw",
      .index = "hnsw:metric=lift",
      .help = "static set and FAISS HNSW, keys lifted to the sphere"},
+    {.name = "pages",
+     .index = "pages",
+     .whole = true,
+     .help = "static set and the pages of keys with the highest bounds, whole"},
     {.name = "retrieval",
      .index = "qivf",
      .any_index = true,
      .help = "static set and an attention-aware index"},
+    {.name = "tail",
+     .index = "qivf",
+     .any_index = true,
+     .tail = true,
+     .help = "retrieval, and an estimate of the keys it leaves out"},
 };
 
 }  // namespace

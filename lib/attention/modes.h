@@ -15,6 +15,8 @@ struct Mode {
   std::string_view index;  // default index spec; "" = none. Baselines get the fair choice.
   bool dense = false;      // exact attention over all keys, no static set
   bool any_index = false;  // --index may replace the default by an index of any type
+  bool tail = false;       // estimates what the keys that are not retrieved come to
+  bool whole = false;      // attends to every key that the search scores: its effort is the k
   std::string_view help;
 };
 

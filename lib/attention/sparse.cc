@@ -31,6 +31,7 @@ SparseAttention::SparseAttention(const AttentionShape& shape, const SparseOption
       found_acc_(size(shape.heads), size(shape.value_dim)),
       static_parts_(size(shape.heads)),
       found_parts_(size(shape.heads)),
+      kept_(size(shape.heads)),
       hits_(size(shape.heads)),
       positions_(size(shape.heads)) {
   for (int row = 0; row < shape.group(); ++row)
@@ -41,7 +42,9 @@ SparseAttention::SparseAttention(const AttentionShape& shape, const SparseOption
   if (options.index && !shared_scan)
     parts_ = std::clamp((threads() + shape.kv_heads - 1) / shape.kv_heads, 1, shape.group());
   if (options.index) indexes_.emplace(shape, *options.index);
+  if (options.index && options.tail) tails_.emplace(shape);
   buffers_.resize(size(shape.kv_heads * parts_));
+  tail_scratch_.resize(buffers_.size());
 }
 
 void SparseAttention::build(const model::KvCache& cache, const TrainingOf& training,
@@ -53,6 +56,7 @@ void SparseAttention::build(const model::KvCache& cache, const TrainingOf& train
   if (!indexes_) return;
   indexes_->build(cache, begin_, end_, training, seed, on_built);
   if (indexes_->empty()) return;
+  if (tails_) tails_->build(cache, begin_, end_, training, seed);
   // Scratch that remembers belongs to an index; other scratch to a thread, whose caches it stays
   // in.
   sequential_ = indexes_->at(0).sequential();
@@ -67,6 +71,39 @@ void SparseAttention::build_complete(const model::KvCache& cache, const Training
     indexes_->build_complete(cache, options_.sink, cache.size(0) - options_.window, training, seed);
 }
 
+IndexTotals SparseAttention::totals() const {
+  IndexTotals totals = indexes_ ? indexes_->totals() : IndexTotals{};
+  if (tails_) {
+    totals.build_ms += tails_->build_ms();
+    totals.bytes += tails_->bytes();
+  }
+  return totals;
+}
+
+void SparseAttention::measure_budget(
+    const model::KvCache& cache, const std::function<PlacedQueries(int layer, int head)>& queries,
+    float scale) {
+  shares_.clear();
+  const std::vector<int> steps = budget_steps(options_.k);
+  const BudgetScope scope{begin_, options_.window, scale};
+  const std::size_t heads = size(shape_.heads);
+  std::vector<std::size_t> slots;  // [layer, head] of the layers that retrieve
+  for (int layer = 0; layer < shape_.layers; ++layer)
+    for (std::size_t head = 0; head < heads && shape_.has_index(layer); ++head)
+      slots.push_back(size(layer) * heads + head);
+  std::vector<std::vector<double>> curves(slots.size());
+  parallel_for(slots.size(), [&](std::size_t i, int) {
+    const int layer = static_cast<int>(slots[i] / heads), head = static_cast<int>(slots[i] % heads);
+    const PlacedQueries of_head = queries(layer, head);
+    if (!of_head.positions.empty())
+      curves[i] = mass_curve(cache.rows(layer, head / shape_.group()), of_head, scope, steps);
+  });
+  if (std::ranges::any_of(curves, [](const auto& curve) { return curve.empty(); })) return;
+  shares_.resize(size(shape_.layers) * heads);
+  const std::vector<int> shares = share_budget(curves, steps, options_.k);
+  for (std::size_t i = 0; i < slots.size(); ++i) shares_[slots[i]] = shares[i];
+}
+
 model::AttendStats SparseAttention::attend(const model::AttendInput& in, MatView<float> out) {
   return in.q.rows > 1 || in.window > 0 ? exact_.attend(in, out) : decode(in, out);
 }
@@ -77,6 +114,7 @@ SparseAttention::Ranges SparseAttention::make_ranges(const model::AttendInput& i
   if (!indexes_) return {begin_, window, window};
   if (indexes_->empty()) return {begin_, begin_, begin_};
   if (window < indexes_->end(in.layer)) indexes_->forget_growth(in.layer);
+  if (tails_) tails_->follow(*in.cache, in.layer, window);
   const std::int64_t flush = options_.flush;
   if (flush > 0 && indexes_->grows())
     while (window - indexes_->end(in.layer) >= flush)
@@ -151,60 +189,85 @@ void SparseAttention::scan_buffer(const model::AttendInput& in, const Ranges& at
       s.ids.push_back(static_cast<std::uint32_t>(at.buffer - at.sink) +
                       static_cast<std::uint32_t>(i));
     s.together.insert(s.together.end(), &s.scores[r * n], s.scores.data() + (r + 1) * n);
-    index::best_hits(s.together, s.ids, size(options_.k), s.cut, hits);
+    index::best_hits(s.together, s.ids, size(k_of(in.layer, head + r)), s.cut, hits);
   }
   log.stats.distances += static_cast<std::int64_t>(rows * n);
   log.stats.bytes +=
       static_cast<std::int64_t>(n * kernels::row_bytes(kv.type, size(shape_.head_dim)));
 }
 
-void SparseAttention::retrieve(const model::AttendInput& in, const Ranges& at, int kv_head,
-                               int part, int thread, TaskLog& log) {
+void SparseAttention::search(const model::AttendInput& in, const Ranges& at, int kv_head, int part,
+                             int thread, TaskLog& log) {
+  const auto start = Clock::now();
   const int group = shape_.group();
   const int first = group * part / parts_, last = group * (part + 1) / parts_;
-  const auto head_row = [&](int row) {
-    return in.q.row(0) + size(kv_head * group + row) * size(shape_.head_dim);
-  };
-  const auto search = [&](int from, int count) {
+  const auto search_rows = [&](int from, int count) {
     const std::size_t slot = indexes_->slot(in.layer, kv_head, from);
+    const std::size_t head = size(kv_head * group + from);
+    int most = 0;
+    for (std::size_t h = head; h < head + size(count); ++h)
+      most = std::max(most, k_of(in.layer, h));
     const index::SearchParams params{
-        .k = options_.k,
+        .k = most,
         .effort = options_.effort,
-        .ranked = false,
+        .ranked = options_.cut.active() || !shares_.empty(),
         .heads = std::span(group_heads_).subspan(size(from), size(count))};
     log.stats += indexes_->at(slot).search(
-        {head_row(from), size(count), size(shape_.head_dim)}, params,
+        {in.q.row(0) + head * size(shape_.head_dim), size(count), size(shape_.head_dim)}, params,
         *scratch_[sequential_ ? slot * size(parts_) + size(part) : size(thread)],
-        std::span(hits_).subspan(size(kv_head * group + from), size(count)));
+        std::span(hits_).subspan(head, size(count)));
+    for (std::size_t h = head; h < head + size(count); ++h)
+      hits_[h].resize(std::min(hits_[h].size(), size(k_of(in.layer, h))));
   };
-  auto start = Clock::now();
   if (options_.index->share_group) {
-    search(first, last - first);
+    search_rows(first, last - first);
   } else {
-    for (int row = first; row < last; ++row) search(row, 1);
+    for (int row = first; row < last; ++row) search_rows(row, 1);
   }
   scan_buffer(in, at, kv_head, part, log);
   log.search_ms = ms_since(start);
+}
 
-  start = Clock::now();
+void SparseAttention::attend_hits(const model::AttendInput& in, const Ranges& at, int kv_head,
+                                  int part, TaskLog& log) {
+  const auto start = Clock::now();
+  const int group = shape_.group();
   kernels::PartialArgs args{.q_stride = size(shape_.head_dim),
                             .group = 1,
                             .kv = in.cache->rows(in.layer, kv_head),
                             .scale = in.scale};
-  for (int row = first; row < last; ++row) {
+  for (int row = group * part / parts_; row < group * (part + 1) / parts_; ++row) {
     const std::size_t head = size(kv_head * group + row);
+    kept_[head] = std::span<const index::Hit>(hits_[head])
+                      .first(kept_hits(options_.cut, hits_[head], in.scale, static_parts_[head]));
     auto& ids = positions_[head];
     ids.clear();
-    for (const index::Hit& hit : hits_[head])
+    for (const index::Hit& hit : kept_[head])
       ids.push_back(hit.id + static_cast<std::uint32_t>(at.sink));
-    args.q = head_row(row);
+    args.q = in.q.row(0) + head * size(shape_.head_dim);
     args.ids = ids.data();
     args.n = ids.size();
     args.out = &found_parts_[head];
     if (args.n > 0) kernels::ops().attend_partial(args);
-    log.kv_rows += static_cast<std::int64_t>(ids.size());
+    log.attended += static_cast<std::int64_t>(ids.size());
   }
+  log.kv_rows = log.attended;
+  if (tails_) add_tail(in, kv_head, part, log);
   log.gather_ms = ms_since(start);
+}
+
+// What the keys that are not attended come to, into the parts of the hits.
+void SparseAttention::add_tail(const model::AttendInput& in, int kv_head, int part, TaskLog& log) {
+  const int group = shape_.group(), first = group * part / parts_;
+  const std::size_t rows = size(group * (part + 1) / parts_ - first),
+                    head = size(kv_head * group + first), dim = size(shape_.head_dim);
+  const TailCells& cells = tails_->at(in.layer, kv_head);
+  cells.estimate({in.q.row(0) + head * dim, rows, dim}, in.scale,
+                 std::span(kept_).subspan(head, rows), tail_scratch_[size(kv_head * parts_ + part)],
+                 std::span(found_parts_).subspan(head, rows));
+  // A mean and a variance of scores for each cell.
+  log.stats.distances += static_cast<std::int64_t>(2 * rows * cells.cells());
+  log.stats.bytes += static_cast<std::int64_t>(cells.read_bytes());
 }
 
 model::AttendStats SparseAttention::decode(const model::AttendInput& in, MatView<float> out) {
@@ -220,15 +283,21 @@ model::AttendStats SparseAttention::decode(const model::AttendInput& in, MatView
   const double grow_ms = indexes_ && indexes_->grows() ? ms_since(grow_start) : 0;
   const int searches = indexes_ && !indexes_->empty() ? shape_.kv_heads * parts_ : 0;
   std::vector<TaskLog> logs(size(searches + shape_.kv_heads));
-  // The searches come first: they are the longer tasks.
+  // The searches come first: they are the longer tasks. How many hits are attended may depend on
+  // the static set's part; then they wait for it.
   const auto start = Clock::now();
+  const bool waits = options_.cut.active();
   parallel_for(logs.size(), [&](std::size_t task, int thread) {
-    const int t = static_cast<int>(task);
-    if (t < searches)
-      retrieve(in, at, t / parts_, t % parts_, thread, logs[task]);
-    else
-      attend_static(in, at, t - searches, logs[task]);
+    const int t = static_cast<int>(task), kv_head = t / parts_, part = t % parts_;
+    if (t >= searches) return attend_static(in, at, t - searches, logs[task]);
+    search(in, at, kv_head, part, thread, logs[task]);
+    if (!waits) attend_hits(in, at, kv_head, part, logs[task]);
   });
+  if (waits)
+    parallel_for(size(searches), [&](std::size_t task, int) {
+      const int t = static_cast<int>(task);
+      attend_hits(in, at, t / parts_, t % parts_, logs[task]);
+    });
   const double parallel_ms = ms_since(start);
 
   const auto merge_start = Clock::now();
@@ -248,6 +317,7 @@ model::AttendStats SparseAttention::decode(const model::AttendInput& in, MatView
     stats.distances += log.stats.distances;
     stats.bytes += log.stats.bytes;
     stats.hops += log.stats.hops;
+    stats.attended_keys += log.attended;
     kv_rows += log.kv_rows;
   }
   stats.bytes += kv_rows * static_cast<std::int64_t>(row_bytes(in.cache->rows(in.layer, 0)));

@@ -17,7 +17,10 @@
 #include <vector>
 
 #include "kernels/partial.h"
+#include "lib/attention/budget.h"
+#include "lib/attention/hit_cut.h"
 #include "lib/attention/layer_indexes.h"
+#include "lib/attention/layer_tails.h"
 #include "lib/core/matrix.h"
 #include "lib/index/best_hits.h"
 #include "lib/index/registry.h"
@@ -29,7 +32,9 @@ namespace ra::attention {
 struct SparseOptions {
   int sink = 128, window = 512;  // positions always attended: the first and the last
   int k = 100;                   // keys retrieved per query head
+  HitCut cut = {};               // which of them are attended
   int effort = 0;                // 0 = the index's default
+  bool tail = false;             // estimate attention to the keys not retrieved (tail_cells.h)
   int flush = 1024;              // keys of the buffer that become a segment; 0 = never
   std::optional<index::IndexSpec> index;
 };
@@ -46,15 +51,20 @@ class SparseAttention : public model::AttentionPolicy {
   // Between chunks of a prefill: what of build() can be done already (LayerIndexes).
   void build_complete(const model::KvCache& cache, const TrainingOf& training, std::uint64_t seed);
 
+  // Shares the k of all query heads out by what the prompt's own queries gain (budget.h). Where
+  // `queries` has none for a head, every head keeps k.
+  void measure_budget(const model::KvCache& cache,
+                      const std::function<PlacedQueries(int layer, int head)>& queries,
+                      float scale);
+
   model::AttendStats attend(const model::AttendInput& in, MatView<float> out) override;
 
   int index_count() const { return indexes_ ? indexes_->count() : 0; }  // how many build() makes
-  IndexTotals totals() const {
-    return indexes_ ? indexes_->totals() : IndexTotals{};
-  }  // of the build
+  IndexTotals totals() const;                                           // of the build
   std::int64_t indexed_begin() const { return begin_; }
   std::int64_t indexed_end() const { return end_; }  // of the build
-  // Ids (positions) retrieved for each query head by the last one-row attend of any indexed layer.
+  // Ids (positions) attended beside the static set by each query head in the last one-row attend of
+  // any indexed layer.
   const std::vector<std::vector<std::uint32_t>>& last_retrieved() const { return positions_; }
 
  private:
@@ -62,7 +72,7 @@ class SparseAttention : public model::AttentionPolicy {
   struct TaskLog {
     double search_ms = 0, gather_ms = 0, static_ms = 0;
     index::SearchStats stats;
-    std::int64_t kv_rows = 0;
+    std::int64_t kv_rows = 0, attended = 0;  // rows read; keys beside the static set
   };
   // Positions of a step: [0, sink) and [window, pos] are static, [sink, buffer) in the index,
   // [buffer, window) in the buffer.
@@ -75,12 +85,21 @@ class SparseAttention : public model::AttentionPolicy {
     std::vector<std::uint32_t> ids;
     index::CutScratch cut;
   };
+  int k_of(int layer, std::size_t head) const {
+    return shares_.empty()
+               ? options_.k
+               : shares_[static_cast<std::size_t>(layer) * static_cast<std::size_t>(shape_.heads) +
+                         head];
+  }
   Ranges make_ranges(const model::AttendInput& in);
   model::AttendStats decode(const model::AttendInput& in, MatView<float> out);
-  void retrieve(const model::AttendInput& in, const Ranges& at, int kv_head, int part, int thread,
-                TaskLog& log);
+  void search(const model::AttendInput& in, const Ranges& at, int kv_head, int part, int thread,
+              TaskLog& log);
   void scan_buffer(const model::AttendInput& in, const Ranges& at, int kv_head, int part,
                    TaskLog& log);
+  void attend_hits(const model::AttendInput& in, const Ranges& at, int kv_head, int part,
+                   TaskLog& log);
+  void add_tail(const model::AttendInput& in, int kv_head, int part, TaskLog& log);
   void attend_static(const model::AttendInput& in, const Ranges& at, int kv_head, TaskLog& log);
 
   AttentionShape shape_;
@@ -89,12 +108,16 @@ class SparseAttention : public model::AttentionPolicy {
   std::vector<std::uint32_t> group_heads_;  // 0, 1, ... of a group
   int parts_ = 1;  // row ranges a group is split into when there are more threads
   std::int64_t begin_ = 0, end_ = 0;
+  std::vector<int> shares_;  // [layer, head] keys retrieved, or empty: k
   std::optional<LayerIndexes> indexes_;
+  std::optional<LayerTails> tails_;
+  std::vector<TailCells::Scratch> tail_scratch_;                // [kv_head, part]
   bool sequential_ = false;                                     // VectorIndex::sequential
   std::vector<std::unique_ptr<index::SearchScratch>> scratch_;  // [index, part] or [thread]
   std::vector<BufferScratch> buffers_;                          // [kv_head, part]
   Matrix<float> static_acc_, found_acc_;                        // [heads, value_dim]
   std::vector<kernels::Partial> static_parts_, found_parts_;    // [heads]
+  std::vector<std::span<const index::Hit>> kept_;               // [heads] hits attended
   std::vector<std::vector<index::Hit>> hits_;                   // [heads]
   std::vector<std::vector<std::uint32_t>> positions_;           // [heads]
 };

@@ -25,6 +25,15 @@ std::pair<std::size_t, std::size_t> training_rows(std::span<const std::int64_t> 
   return {std::min(row(begin), last - std::min(last, fewest)), last};
 }
 
+std::vector<std::size_t> budget_rows(std::span<const std::int64_t> pos) {
+  constexpr std::size_t kMost = 32;
+  const std::size_t first = pos.size() * 3 / 4, count = pos.size() - first,
+                    take = std::min(kMost, count);
+  std::vector<std::size_t> rows;
+  for (std::size_t i = 0; i < take; ++i) rows.push_back(first + i * count / take);
+  return rows;
+}
+
 TrainQueries::TrainQueries(const model::Config& config, std::int64_t prompt_tokens,
                            std::int64_t max_positions)
     : sample_{train_positions(prompt_tokens, max_positions), {}} {
@@ -54,6 +63,18 @@ Matrix<float> TrainQueries::head(int layer, int head, std::int64_t begin, std::i
   const bf16* rows = store.row(static_cast<std::size_t>(head) * sample_.pos.size() + first);
   std::transform(rows, rows + out.rows() * out.cols(), out.data(),
                  [](bf16 v) { return to_float(v); });
+  return out;
+}
+
+PlacedQueries TrainQueries::budget_queries(int layer, int head) const {
+  const Matrix<bf16>& store = sample_.layers[static_cast<std::size_t>(layer)];
+  const std::vector<std::size_t> rows = budget_rows(sample_.pos);
+  PlacedQueries out{Matrix<float>(rows.size(), store.cols()), {}};
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const bf16* from = store.row(static_cast<std::size_t>(head) * sample_.pos.size() + rows[i]);
+    std::transform(from, from + store.cols(), out.rows.row(i), [](bf16 v) { return to_float(v); });
+    out.positions.push_back(sample_.pos[rows[i]]);
+  }
   return out;
 }
 

@@ -25,6 +25,16 @@ std::pair<std::size_t, std::size_t> training_rows(std::span<const std::int64_t> 
                                                   std::int64_t begin, std::int64_t end,
                                                   std::size_t fewest);
 
+// Of training queries at positions `pos`: the rows that a budget is measured by, at most 32 of the
+// last quarter, whose queries see most of the keys.
+std::vector<std::size_t> budget_rows(std::span<const std::int64_t> pos);
+
+// Queries of a head and their positions.
+struct PlacedQueries {
+  Matrix<float> rows;                   // [m, head_dim]
+  std::vector<std::int64_t> positions;  // [m], ascending
+};
+
 class TrainQueries : public model::QkvSink {
  public:
   // Keeps at most `max_positions` of the first `prompt_tokens` positions, the same in every layer,
@@ -37,6 +47,7 @@ class TrainQueries : public model::QkvSink {
   // Queries of one head, [rows, head_dim], post-RoPE: the training_rows of these positions, of
   // 2 head_dim at the fewest.
   Matrix<float> head(int layer, int head, std::int64_t begin, std::int64_t end) const;
+  PlacedQueries budget_queries(int layer, int head) const;
   const model::QuerySample& sample() const { return sample_; }
   model::QuerySample& sample() { return sample_; }
 

@@ -11,6 +11,7 @@
 #include "lib/index/coded_scan.h"
 #include "lib/index/faiss_adapter.h"
 #include "lib/index/flat.h"
+#include "lib/index/pages.h"
 #include "lib/index/qgraph.h"
 #include "lib/index/qivf.h"
 #include "lib/index/query_metric.h"
@@ -53,6 +54,13 @@ std::vector<IndexType> make_types() {
                    .query_aware = true,
                    .build = build_qgraph,
                    .restore = restore_qgraph});
+  types.push_back({.name = "pages",
+                   .help = "pages of consecutive keys, those with the highest bounds read whole",
+                   .params = pages_params(),
+                   .effort_key = "keys",
+                   .build = build_pages,
+                   .restore = restore_pages,
+                   .segment = pages_segment});
   const auto baselines = faiss_index_types();
   types.insert(types.end(), baselines.begin(), baselines.end());
   types.push_back({.name = "roar",

@@ -15,6 +15,7 @@ AttendStats& AttendStats::operator+=(const AttendStats& o) {
   bytes += o.bytes;
   hops += o.hops;
   indexed_keys += o.indexed_keys;
+  attended_keys += o.attended_keys;
   return *this;
 }
 

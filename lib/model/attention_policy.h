@@ -25,7 +25,8 @@ struct AttendStats {
   double grow_ms = 0;                               // of search_ms: indexes took in decoded keys
   double search_busy_ms = 0, static_busy_ms = 0;    // sums may exceed the step
   std::int64_t distances = 0, bytes = 0, hops = 0;  // index work; bytes include K and V rows read
-  std::int64_t indexed_keys = 0;  // n summed over query heads: scanned fraction = distances / this
+  std::int64_t indexed_keys = 0;   // n summed over query heads: scanned fraction = distances / this
+  std::int64_t attended_keys = 0;  // beside the static set, summed over query heads
   AttendStats& operator+=(const AttendStats& o);
 };
 

@@ -69,6 +69,19 @@ void widen_value(const kernels::KvRows& rows, std::size_t i, std::span<float> ou
   widen_row(rows.type, rows.v, i, nullptr, out);
 }
 
+Matrix<float> widen_keys(const kernels::KvRows& rows, std::int64_t begin, std::int64_t end) {
+  Matrix<float> out(to_size(end - begin), rows.head_dim);
+  for (std::size_t i = 0; i < out.rows(); ++i) widen_key(rows, to_size(begin) + i, out.row_span(i));
+  return out;
+}
+
+Matrix<float> widen_values(const kernels::KvRows& rows, std::int64_t begin, std::int64_t end) {
+  Matrix<float> out(to_size(end - begin), rows.value_dim);
+  for (std::size_t i = 0; i < out.rows(); ++i)
+    widen_value(rows, to_size(begin) + i, out.row_span(i));
+  return out;
+}
+
 // Memory: all K, then all V, each [layer, kv_head, capacity, row].
 KvCache::KvCache(const Shape& shape)
     : shape_(shape),

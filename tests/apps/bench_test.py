@@ -80,6 +80,11 @@ def measure(*arguments):
     return read(run(*arguments, "-o", "-").stdout)
 
 
+def measure_any(*arguments):
+    """Records of a command whose fields are documented elsewhere."""
+    return [json.loads(line) for line in run(*arguments, "-o", "-").stdout.splitlines()]
+
+
 def sha256(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -282,6 +287,61 @@ def test_attention_quality_is_numpys(attended, dump, mode, k):
                 expected["output_cosine"].append(part @ full / np.linalg.norm(part) / np.linalg.norm(full))
         for name, of_queries in expected.items():
             assert r["metrics"][name] == pytest.approx(np.mean(of_queries), rel=1e-4), (name, context)
+
+def attend(dump, *arguments):
+    records = measure("attention", "-d", dump, "-c", 600, "--queries", QUERIES, "-r", 1, *STATIC, *arguments)
+    return {r["config"]["mode"]: r for r in records}
+
+
+def test_all_pages_are_full_attention(dump):
+    few, all_pages = (attend(dump, "--mode", "pages", "--index", f"pages:page=8,keys={n}")["pages"] for n in (64, 1024))
+    assert all_pages["metrics"]["output_rel_l2"] < 1e-5 and all_pages["metrics"]["mass_all_frac"] == pytest.approx(1)
+    assert few["config"]["index"] == "pages:keys=64,page=8" and few["config"]["k"] == 64
+    assert few["metrics"]["attended_mean"] == 64 and few["metrics"]["mass_all_frac"] < 0.999
+    pages = -(-(600 - SINK - WINDOW) // 8)
+    assert few["metrics"]["work_distances"] == HEADS * (2 * pages + 64)
+
+
+def test_a_limit_below_k_is_named_and_counted(dump):
+    plain = attend(dump, "-k", 100, "--mode", "knn,streaming")
+    assert not {"top_p", "range", "budget"} & set(plain["knn"]["config"])
+    assert plain["knn"]["metrics"]["attended_mean"] == 100 and plain["streaming"]["metrics"]["attended_mean"] == 0
+    for name, value, off in (("top_p", 0.9, 1), ("range", 2.0, 1000)):
+        cut, same = (attend(dump, "-k", 100, "--mode", "knn,streaming", f"--{name.replace('_', '-')}", v) for v in (value, off))
+        assert cut["knn"]["config"][name] == value and name not in cut["streaming"]["config"]
+        for metric in ("output_rel_l2", "mass_all_frac", "work_bytes", "attended_mean"):
+            assert same["knn"]["metrics"][metric] == plain["knn"]["metrics"][metric]
+        left = plain["knn"]["metrics"], cut["knn"]["metrics"]
+        assert left[1]["attended_mean"] < left[0]["attended_mean"]
+        saved = HEADS * (left[0]["attended_mean"] - left[1]["attended_mean"]) * 2 * DIM * 2  # rows of K and V in bf16
+        assert left[0]["work_bytes"] - left[1]["work_bytes"] in (pytest.approx(saved), pytest.approx(2 * saved))  # or f32
+    measured = attend(dump, "-k", 40, "--mode", "knn", "--budget", "measured")["knn"]
+    assert measured["config"]["budget"] == "measured" and 30 < measured["metrics"]["attended_mean"] <= 40
+    assert fails(2, "attention", "-d", dump, "--top-p", 0, "-o", "-")
+    assert fails(2, "attention", "-d", dump, "--budget", "large", "-o", "-")
+
+
+def test_the_tail_estimate_brings_the_output_nearer_to_full_attention(dump):
+    records = attend(dump, "-k", 20, "--mode", "retrieval,tail", "--index", "flat")
+    tail, bare = records["tail"], records["retrieval"]
+    assert tail["config"]["index"] == bare["config"]["index"] == "flat"
+    assert tail["metrics"]["output_rel_l2"] < 0.8 * bare["metrics"]["output_rel_l2"]
+    assert tail["metrics"]["mass_all_frac"] == bare["metrics"]["mass_all_frac"]  # of the keys read
+    cells = (600 - SINK - WINDOW) // 256
+    assert tail["metrics"]["work_distances"] - bare["metrics"]["work_distances"] == HEADS * 2 * cells
+
+
+def test_limits_go_with_decode_and_quality(model, words):
+    common = ["-m", model, "-f", words, "-c", 400, "-k", 40, *STATIC]
+    for command, more in (("decode", ["-n", 4, "-r", 1]), ("quality", ["--n-score", 4, "--needle", 0])):
+        records = measure_any(command, *common, *more, "--mode", "knn,retrieval,pages,tail", "--top-p", 0.95, "--range", 6,
+                              "--budget", "measured")
+        for r in records:
+            c = r["config"]
+            assert c["top_p"] == 0.95 and c["range"] == 6 and c.get("budget") == (None if c["mode"] == "pages" else "measured")
+            assert 0 < r["metrics"]["attended_mean"] < (1024 if c["mode"] == "pages" else 40)
+            assert r["metrics"]["kld_mean"] < 0.1
+
 
 
 def test_attention_uses_the_whole_dump_by_default(dump):

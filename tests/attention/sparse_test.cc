@@ -58,6 +58,29 @@ class SparseTest : public ::testing::Test {
                            out.view());
     return out;
   }
+  // Head h of `out` is attention over the static set of a prompt of kPrompt tokens and `keys` of
+  // layer 1, by plain arithmetic.
+  void expect_attention_over(const Matrix<float>& q, int h, std::set<std::int64_t> keys,
+                             const Matrix<float>& out) const {
+    for (std::int64_t p = 0; p < kPrompt; ++p)
+      if (p < 16 || p >= kPrompt - 64) keys.insert(p);
+    const auto rows = cache_.rows(1, h / 3);
+    std::vector<double> expected(16);
+    double sum = 0;
+    for (const std::int64_t p : keys) {
+      double dot = 0;
+      for (std::size_t d = 0; d < 16; ++d)
+        dot += q.row(0)[static_cast<std::size_t>(h) * 16 + d] *
+               to_float(static_cast<const bf16*>(rows.k)[static_cast<std::size_t>(p) * 16 + d]);
+      const double w = std::exp(0.25 * dot);
+      sum += w;
+      for (std::size_t d = 0; d < 16; ++d)
+        expected[d] +=
+            w * to_float(static_cast<const bf16*>(rows.v)[static_cast<std::size_t>(p) * 16 + d]);
+    }
+    for (std::size_t d = 0; d < 16; ++d)
+      EXPECT_NEAR(out.row(0)[static_cast<std::size_t>(h) * 16 + d], expected[d] / sum, 1e-5);
+  }
   static double relative_l2(const Matrix<float>& a, const Matrix<float>& b) {
     double d = 0, n = 0;
     for (std::size_t i = 0; i < a.cols(); ++i) {
@@ -117,25 +140,41 @@ TEST_F(SparseTest, EqualsAttentionOverTheStaticAndTheRetrievedKeys) {
     EXPECT_EQ(keys.size(), 20u);
     EXPECT_GE(*keys.begin(), 16);             // disjoint from the sink
     EXPECT_LT(*keys.rbegin(), kPrompt - 64);  // and from the window
-    for (std::int64_t p = 0; p < kPrompt; ++p)
-      if (p < 16 || p >= kPrompt - 64) keys.insert(p);
-    const auto rows = cache_.rows(1, h / 3);
-    std::vector<double> expected(16);
-    double sum = 0;
-    for (const std::int64_t p : keys) {
-      double dot = 0;
-      for (std::size_t d = 0; d < 16; ++d)
-        dot += q.row(0)[static_cast<std::size_t>(h) * 16 + d] *
-               to_float(static_cast<const bf16*>(rows.k)[static_cast<std::size_t>(p) * 16 + d]);
-      const double w = std::exp(0.25 * dot);
-      sum += w;
-      for (std::size_t d = 0; d < 16; ++d)
-        expected[d] +=
-            w * to_float(static_cast<const bf16*>(rows.v)[static_cast<std::size_t>(p) * 16 + d]);
-    }
-    for (std::size_t d = 0; d < 16; ++d)
-      EXPECT_NEAR(out.row(0)[static_cast<std::size_t>(h) * 16 + d], expected[d] / sum, 1e-5);
+    expect_attention_over(q, h, keys, out);
   }
+}
+
+// A cut of k keys gives what that many keys give, and what it leaves out is not read.
+TEST_F(SparseTest, ACutOfTheHitsIsASmallerK) {
+  const Matrix<float> q = random_matrix(1, 96, 6);
+  SparseOptions o = with_index("flat", 200);
+  SparseAttention whole = make(o);
+  const Matrix<float> uncut = run(whole, q);
+  const auto all = whole.last_retrieved();
+  const auto bytes = stats_.bytes;
+  EXPECT_EQ(stats_.attended_keys, 200 * kShape.heads);
+  for (const HitCut cut : {HitCut{.top_p = 0.9}, HitCut{.range = 1.5}, HitCut{.top_p = 0.01}}) {
+    o.cut = cut;
+    SparseAttention policy = make(o);
+    const Matrix<float> out = run(policy, q);
+    std::int64_t kept = 0;
+    for (int h = 0; h < kShape.heads; ++h) {
+      const auto& before = all[static_cast<std::size_t>(h)];
+      const auto& ids = policy.last_retrieved()[static_cast<std::size_t>(h)];
+      ASSERT_LT(ids.size(), before.size());
+      EXPECT_TRUE(std::equal(ids.begin(), ids.end(), before.begin())) << "the best";
+      kept += std::ssize(ids);
+      expect_attention_over(q, h, {ids.begin(), ids.end()}, out);
+    }
+    EXPECT_EQ(stats_.attended_keys, kept);
+    EXPECT_EQ(bytes - stats_.bytes, (200 * kShape.heads - kept) * (16 + 16) * 2);
+    EXPECT_EQ(kept == 0, cut.top_p == 0.01);
+  }
+  o.cut = {.top_p = 1, .range = 1e9};
+  SparseAttention policy = make(o);
+  const Matrix<float> out = run(policy, q);
+  EXPECT_EQ(policy.last_retrieved(), all);
+  EXPECT_EQ(relative_l2(uncut, out), 0);
 }
 
 TEST_F(SparseTest, TokensAfterTheBuildAreAttendedToo) {

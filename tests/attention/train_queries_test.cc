@@ -84,5 +84,19 @@ TEST(TrainQueries, IgnoresPositionsAfterThePrompt) {
   EXPECT_EQ(sample.head(0, 0, 0, 2).row(0)[0], 0);
 }
 
+TEST(BudgetRows, AreAtMost32OfTheLastQuarter) {
+  std::vector<std::int64_t> pos(400);
+  for (std::size_t i = 0; i < pos.size(); ++i) pos[i] = static_cast<std::int64_t>(7 * i);
+  const auto rows = budget_rows(pos);
+  EXPECT_EQ(rows.size(), 32u);
+  EXPECT_EQ(rows.front(), 300u);
+  EXPECT_GT(rows.back(), 390u);
+  EXPECT_LT(rows.back(), 400u);
+  EXPECT_TRUE(std::is_sorted(rows.begin(), rows.end()));
+  EXPECT_EQ(budget_rows(std::span(pos).first(8)), (std::vector<std::size_t>{6, 7}));
+  EXPECT_EQ(budget_rows(std::span(pos).first(1)), (std::vector<std::size_t>{0}));
+  EXPECT_TRUE(budget_rows({}).empty());
+}
+
 }  // namespace
 }  // namespace ra::attention
