@@ -151,6 +151,7 @@ std::unique_ptr<VectorIndex> build_pages(const BuildInput& in, const ParamReader
 
 std::unique_ptr<VectorIndex> restore_pages(const BuildInput& in, const ParamReader& params,
                                            const IndexState& state) {
+  const BuildClock clock;
   const auto& begin = state.ids("begin", in.keys.rows + 1);
   if (begin.empty() || begin.front() != 0 || begin.back() != in.keys.rows)
     refuse_state("begin", "pages of other keys");
@@ -159,6 +160,7 @@ std::unique_ptr<VectorIndex> restore_pages(const BuildInput& in, const ParamRead
     if (begin[i + 1] <= begin[i]) refuse_state("begin", fmt::format("page {} holds no key", i));
     index->add_page(in.keys.row_range(begin[i], begin[i + 1] - begin[i]));
   }
+  index->count(clock);
   return index;
 }
 

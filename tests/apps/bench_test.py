@@ -340,7 +340,6 @@ def test_limits_go_with_decode_and_quality(model, words):
             c = r["config"]
             assert c["top_p"] == 0.95 and c["range"] == 6 and c.get("budget") == (None if c["mode"] == "pages" else "measured")
             assert 0 < r["metrics"]["attended_mean"] < (1024 if c["mode"] == "pages" else 40)
-            assert r["metrics"]["kld_mean"] < 0.1
 
 
 

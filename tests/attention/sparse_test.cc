@@ -257,6 +257,91 @@ TEST_F(SparseTest, AContinuationThatIsDecodedAgainIsTheSame) {
   EXPECT_EQ(decode(fresh, 20'000, 260), other);
 }
 
+// The estimate stands for what is not retrieved: the less that is, the less it says.
+TEST_F(SparseTest, TheTailEstimateIsNearerToFullAttention) {
+  model::ExactAttention exact;
+  for (const char* spec : {"flat", "qivf:segment=256,probes=100000", "pages:page=4"}) {
+    SCOPED_TRACE(spec);
+    double with = 0, without = 0, last = 0;
+    for (std::uint64_t seed = 60; seed < 70; ++seed) {
+      const Matrix<float> q = random_matrix(1, 96, seed);
+      const Matrix<float> full = run(exact, q);
+      SparseOptions o = with_index(spec, 20, 1 << 20);
+      SparseAttention bare = make(o);
+      without += relative_l2(full, run(bare, q));
+      const auto distances = stats_.distances, bytes = stats_.bytes;
+      o.tail = true;
+      SparseAttention tail = make(o);
+      with += relative_l2(full, run(tail, q));
+      EXPECT_EQ(tail.last_retrieved(), bare.last_retrieved());
+      constexpr std::int64_t kCells = (kPrompt - 16 - 64) / kTailCellKeys;
+      EXPECT_EQ(stats_.distances - distances, 2 * kShape.heads * kCells);
+      EXPECT_GT(stats_.bytes, bytes);
+      EXPECT_GT(tail.totals().bytes, bare.totals().bytes);
+      o.k = kPrompt;
+      SparseAttention all = make(o);
+      last = std::max(last, relative_l2(full, run(all, q)));
+    }
+    EXPECT_LT(with, 0.6 * without);
+    EXPECT_LE(last, 1e-5) << "nothing is left";
+  }
+}
+
+TEST_F(SparseTest, TheTailFollowsTheWindow) {
+  SparseOptions o = with_index("flat", 20);
+  o.tail = true;
+  SparseAttention policy = make(o), fresh = make(o);
+  const auto decode = [&](SparseAttention& p, std::uint64_t seed) {
+    cache_.truncate(kPrompt);
+    std::vector<float> outs;
+    for (int t = 0; t < 6; ++t) {
+      append(100, seed + static_cast<std::uint64_t>(t));
+      const Matrix<float> out = run(p, random_matrix(1, 96, seed + 900));
+      outs.insert(outs.end(), out.data(), out.data() + out.cols());
+    }
+    return outs;
+  };
+  const auto before = (stats_ = {}, decode(policy, 10'000));
+  // 599 keys have left the window: two cells more than the prompt's two.
+  EXPECT_EQ(stats_.distances, (kPrompt + 599 - 16 - 64) * kShape.heads + 2 * kShape.heads * 4);
+  EXPECT_NE(decode(policy, 20'000), before);
+  EXPECT_EQ(decode(policy, 10'000), before);
+  EXPECT_EQ(decode(fresh, 10'000), before);
+}
+
+// Heads whose attention gains more by further keys retrieve more; all together no more than before.
+TEST_F(SparseTest, AMeasuredBudgetIsSharedOutAmongTheHeads) {
+  SparseOptions o = with_index("flat", 20);
+  SparseAttention policy = make(o);
+  const auto queries = [](int layer, int head) {
+    const float sharp = head == 0 ? 40.0f : 0.25f;  // one key holds all, or many do
+    PlacedQueries out{random_matrix(8, 16, static_cast<std::uint64_t>(100 + 10 * layer + head)),
+                      {}};
+    for (std::size_t i = 0; i < 8; ++i) {
+      for (float& v : out.rows.row_span(i)) v *= sharp;
+      out.positions.push_back(600 + static_cast<std::int64_t>(i));
+    }
+    return out;
+  };
+  policy.measure_budget(cache_, queries, 0.25f);
+  std::int64_t total = 0;
+  for (int layer = 0; layer < kShape.layers; ++layer) {
+    run(policy, random_matrix(1, 96, 6), layer);
+    const auto& found = policy.last_retrieved();
+    for (const auto& ids : found) {
+      total += std::ssize(ids);
+      EXPECT_GE(ids.size(), 5u);
+      EXPECT_LE(ids.size(), 80u);
+    }
+    EXPECT_LT(found[0].size(), found[1].size());
+    std::int64_t read = 0;
+    for (const auto& ids : found) read += std::ssize(ids);
+    EXPECT_EQ(stats_.attended_keys, read);
+  }
+  EXPECT_LE(total, kShape.layers * kShape.heads * 20);
+  EXPECT_GT(total, kShape.layers * kShape.heads * 18);
+}
+
 TEST_F(SparseTest, BuiltDuringThePrefillEqualsBuiltAfterIt) {
   const SparseOptions o = with_index("qivf:segment=128,share=head", 20, 12);
   SparseAttention after = make(o);
