@@ -83,7 +83,8 @@ void bind(CLI::App& app, SparseModeOptions& o) {
          "--top-p", o.cut.top_p,
          "Of the k only the fewest that hold, with sink and window, this share of the softmax "
          "mass of all these")
-      ->check(CLI::Range(1e-6, 1.0));
+      ->check(CLI::Range(1e-6, 1.0))
+      ->capture_default_str();
   app.add_option("--range", o.cut.range,
                  "Of the k only those whose logit is at most this far, in nats, below the largest")
       ->check(CLI::NonNegativeNumber);
