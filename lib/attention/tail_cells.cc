@@ -130,8 +130,9 @@ void TailCells::estimate(MatView<const float> q, float scale,
       taken.sum += d;
       taken.squares += d * d;
     }
+    const auto worst = std::ranges::min_element(hits[r], {}, &index::Hit::score);
     const float cap =
-        hits[r].empty() ? std::numeric_limits<float>::infinity() : hits[r].back().score * scale;
+        worst == hits[r].end() ? std::numeric_limits<float>::infinity() : worst->score * scale;
     kernels::Partial& total = out[r];
     float top = total.max;
     for (std::size_t c = 0; c < n; ++c) {

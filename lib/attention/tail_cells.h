@@ -45,7 +45,7 @@ class TailCells {
   std::size_t bytes() const;       // of everything
   std::size_t read_bytes() const;  // of a call of estimate
 
-  // Merges into out[r] what the keys that hits[r], best first, does not hold come to for row r of
+  // Merges into out[r] what the keys that hits[r] does not hold come to for row r of
   // q [rows, head_dim]. A key's logit is its score * scale; hits of other keys are passed over.
   void estimate(MatView<const float> q, float scale,
                 std::span<const std::span<const index::Hit>> hits, Scratch& scratch,
