@@ -19,7 +19,7 @@ for k in 25 100 400 1600; do
   measure -k "$k" --mode knn --budget measured
   measure -k "$k" --mode tail --index flat
 done
-for p in 0.9 0.98; done
+for p in 0.9 0.98; do measure -k 400 --mode knn --top-p "$p"; done
 for beta in 5 7; do measure -k 400 --mode knn --range "$beta"; done
 for keys in 1024 4096; do measure --mode pages --index "pages:keys=$keys"; done
 measure --mode streaming
