@@ -8,6 +8,7 @@
 #include <set>
 #include <tuple>
 
+#include "apps/bench/mode_label.h"
 #include "lib/bench/table.h"
 
 namespace ra::bench_app {
@@ -26,9 +27,9 @@ void print_decode_table(const std::vector<Json>& records, const std::string& for
     const double retrieval = m["search_ms"].get<double>() + m["gather_ms"].get<double>();
     const double attention = m["static_ms"].get<double>() + m["merge_ms"].get<double>();
     const double total = m["decode_ms"];
-    table.add({r["config"]["context"].dump(), r["config"]["mode"].get<std::string>(),
-               fixed(total, 2), fixed(p["p95"], 2), fixed(p["p99"], 2), fixed(retrieval, 2),
-               fixed(attention, 2), fixed(total - retrieval - attention, 2),
+    table.add({r["config"]["context"].dump(), mode_label(records, r), fixed(total, 2),
+               fixed(p["p95"], 2), fixed(p["p99"], 2), fixed(retrieval, 2), fixed(attention, 2),
+               fixed(total - retrieval - attention, 2),
                fixed(100 * m["scanned_frac"].get<double>(), 2), fixed(m["read_gb_s"], 1),
                fixed(100 * m["same_top1_frac"].get<double>(), 1),
                fmt::format("{:.2g}", m["kld_mean"].get<double>()),
@@ -75,7 +76,7 @@ void print_attention_table(const std::vector<Json>& records, const std::string& 
   std::vector<std::pair<std::string, std::string>> order;
   std::map<std::pair<std::string, std::string>, Row> rows;
   for (const Json& r : records) {
-    const std::pair key{r["config"]["context"].dump(), r["config"]["mode"].get<std::string>()};
+    const std::pair key{r["config"]["context"].dump(), mode_label(records, r)};
     if (!rows.contains(key)) order.push_back(key);
     Row& row = rows[key];
     const Json& m = r["metrics"];

@@ -67,7 +67,8 @@ void bind(CLI::App& app, SparseModeOptions& o) {
       ->take_all();
   app.add_option("--index", o.index,
                  "Index specs, e.g. ivf:lists=256,probes=16;qivf:probes=192: each is for the mode "
-                 "of its type (qivf, roar or others: retrieval); keys not given stay as in that "
+                 "of its type (qivf, roar or others: retrieval), several for one mode are run in "
+                 "turn; keys not given stay as in that "
                  "mode's default, so "
                  "hnsw:ef=200 is still lifted");
   app.add_option("-k", o.k, "Keys retrieved per query head")
@@ -88,6 +89,11 @@ void bind(CLI::App& app, SparseModeOptions& o) {
   app.add_option("--range", o.cut.range,
                  "Of the k only those whose logit is at most this far, in nats, below the largest")
       ->check(CLI::NonNegativeNumber);
+  app.add_option("--schedule", o.schedule,
+                 "Static set and retrieval of a layer: parallel, or one after the other "
+                 "(sequential)")
+      ->check(CLI::IsMember({"parallel", "sequential"}))
+      ->capture_default_str();
   app.add_option("--sink", o.sink, "First positions always attended")
       ->check(CLI::Range(0, 1 << 20))
       ->capture_default_str();
@@ -231,35 +237,40 @@ std::vector<ModeRun> mode_runs(const SparseModeOptions& o) {
                            .cut = o.cut,
                            .effort = 0,
                            .tail = mode.tail,
+                           .sequential = o.schedule == "sequential",
                            .flush = o.flush,
                            .index = {}},
                 .index_text = {}};
-    if (!mode.index.empty()) {
-      run.sparse.index = index::check_index_spec(parse_specs(mode.index).front());
-      for (const auto& spec : given) {
-        const bool same_type = spec.spec.name == run.sparse.index->spec.name;
-        // A type that has a mode of its own is not retrieval's, unless that mode is not run.
-        const bool own_mode = std::any_of(o.modes.begin(), o.modes.end(), [&](const auto& m) {
-          const auto& other = attention::find_mode(m);
-          return !other.any_index &&
-                 parse_specs(other.index.empty() ? "-" : other.index).front().name ==
-                     spec.spec.name;
-        });
-        if (same_type || (mode.any_index && !own_mode)) {
-          run.sparse.index = same_type ? with_defaults(spec, *run.sparse.index) : spec;
-          used.insert(spec.spec.name);
-        }
-      }
-      const auto& efforts = run.sparse.index->efforts;
-      if (efforts.size() != 1)
-        fail_usage("--index", fmt::format("{}: one effort per run here, not a sweep",
-                                          run.sparse.index->spec.text()));
-      run.sparse.effort = efforts.front();
+    if (mode.index.empty()) {
+      runs.push_back(std::move(run));
+      continue;
+    }
+    const index::IndexSpec own = index::check_index_spec(parse_specs(mode.index).front());
+    std::vector<index::IndexSpec> specs;
+    for (const auto& spec : given) {
+      const bool same_type = spec.spec.name == own.spec.name;
+      // A type that has a mode of its own is not retrieval's, unless that mode is not run.
+      const bool own_mode = std::any_of(o.modes.begin(), o.modes.end(), [&](const auto& m) {
+        const auto& other = attention::find_mode(m);
+        return !other.any_index &&
+               parse_specs(other.index.empty() ? "-" : other.index).front().name == spec.spec.name;
+      });
+      if (!same_type && (!mode.any_index || own_mode)) continue;
+      specs.push_back(same_type ? with_defaults(spec, own) : spec);
+      used.insert(spec.spec.name);
+    }
+    if (specs.empty()) specs.push_back(own);
+    for (const auto& spec : specs) {
+      if (spec.efforts.size() != 1)
+        fail_usage("--index",
+                   fmt::format("{}: one effort per run here, not a sweep", spec.spec.text()));
+      run.sparse.index = spec;
+      run.sparse.effort = spec.efforts.front();
       if (mode.whole) run.sparse.k = run.sparse.effort;
       run.measured = o.budget == "measured" && !mode.whole;
-      run.index_text = run.sparse.index->spec.text();
+      run.index_text = spec.spec.text();
+      runs.push_back(run);
     }
-    runs.push_back(std::move(run));
   }
   for (const auto& spec : given)
     if (!used.contains(spec.spec.name))

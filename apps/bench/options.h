@@ -22,6 +22,7 @@ struct SparseModeOptions {
   int k = 100, sink = 128, window = 512, flush = 1024;
   attention::HitCut cut;  // of the k
   std::string budget = "uniform";
+  std::string schedule = "parallel";
   std::int64_t train = 2048;  // most prompt positions whose queries train an index
   std::string out, format = "md";
   std::optional<std::int64_t> pair;

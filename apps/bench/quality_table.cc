@@ -5,6 +5,7 @@
 
 #include <cstdio>
 
+#include "apps/bench/mode_label.h"
 #include "lib/bench/table.h"
 
 namespace ra::bench_app {
@@ -49,8 +50,8 @@ void print_quality_table(const std::vector<Json>& records, const std::string& fo
                       "ms/token", "scanned %"});
   for (const Json& r : records) {
     const Json& m = r["metrics"];
-    table.add({r["config"]["context"].dump(), r["config"]["mode"].get<std::string>(),
-               fixed(m["nll"], 4), fixed(m["nll_delta"], 4),
+    table.add({r["config"]["context"].dump(), mode_label(records, r), fixed(m["nll"], 4),
+               fixed(m["nll_delta"], 4),
                m["kld_mean"].is_null() ? "-" : fmt::format("{:.2g}", m["kld_mean"].get<double>()),
                fixed(m["same_top1_frac"], 1, 100), found_by_depth(r), fixed(m["decode_ms"], 2),
                fixed(m["scanned_frac"], 2, 100)});

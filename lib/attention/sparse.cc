@@ -189,7 +189,8 @@ void SparseAttention::scan_buffer(const model::AttendInput& in, const Ranges& at
       s.ids.push_back(static_cast<std::uint32_t>(at.buffer - at.sink) +
                       static_cast<std::uint32_t>(i));
     s.together.insert(s.together.end(), &s.scores[r * n], s.scores.data() + (r + 1) * n);
-    index::best_hits(s.together, s.ids, size(k_of(in.layer, head + r)), s.cut, hits);
+    (options_.cut.active() ? index::best_hits : index::best_unranked)(
+        s.together, s.ids, size(k_of(in.layer, head + r)), s.cut, hits);
   }
   log.stats.distances += static_cast<std::int64_t>(rows * n);
   log.stats.bytes +=
@@ -287,12 +288,19 @@ model::AttendStats SparseAttention::decode(const model::AttendInput& in, MatView
   // the static set's part; then they wait for it.
   const auto start = Clock::now();
   const bool waits = options_.cut.active();
-  parallel_for(logs.size(), [&](std::size_t task, int thread) {
+  const auto run = [&](std::size_t task, int thread) {
     const int t = static_cast<int>(task), kv_head = t / parts_, part = t % parts_;
     if (t >= searches) return attend_static(in, at, t - searches, logs[task]);
     search(in, at, kv_head, part, thread, logs[task]);
     if (!waits) attend_hits(in, at, kv_head, part, logs[task]);
-  });
+  };
+  if (options_.sequential) {
+    const std::size_t first = size(searches);
+    parallel_for(logs.size() - first, [&](std::size_t i, int thread) { run(first + i, thread); });
+    parallel_for(first, run);
+  } else {
+    parallel_for(logs.size(), run);
+  }
   if (waits)
     parallel_for(size(searches), [&](std::size_t task, int) {
       const int t = static_cast<int>(task);

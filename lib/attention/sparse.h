@@ -35,6 +35,7 @@ struct SparseOptions {
   HitCut cut = {};               // which of them are attended
   int effort = 0;                // 0 = the index's default
   bool tail = false;             // estimate attention to the keys not retrieved (tail_cells.h)
+  bool sequential = false;       // the static set first, then the retrieval; for comparison
   int flush = 1024;              // keys of the buffer that become a segment; 0 = never
   std::optional<index::IndexSpec> index;
 };
