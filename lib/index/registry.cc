@@ -11,6 +11,7 @@
 #include "lib/index/coded_scan.h"
 #include "lib/index/faiss_adapter.h"
 #include "lib/index/flat.h"
+#include "lib/index/hnswlib_adapter.h"
 #include "lib/index/pages.h"
 #include "lib/index/qgraph.h"
 #include "lib/index/qivf.h"
@@ -63,6 +64,8 @@ std::vector<IndexType> make_types() {
                    .segment = pages_segment});
   const auto baselines = faiss_index_types();
   types.insert(types.end(), baselines.begin(), baselines.end());
+  const auto graphs = hnswlib_index_types();
+  types.insert(types.end(), graphs.begin(), graphs.end());
   types.push_back({.name = "roar",
                    .help = "attention-aware graph learnt from the training queries",
                    .params = roar_params(),

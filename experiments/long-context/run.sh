@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# What a decoded token of Qwen2.5-Coder-0.5B costs at 2K to 128K (YaRN), by mode, and what recall at 131,072 tokens lies behind it.
+# The prefill takes 17 minutes on 2 cores and is kept in out/long-context; the rest about 10.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+bin=${RA_BIN:-build/release/apps}
+here=experiments/long-context
+out=${1:-$here/results}
+work=out/long-context
+mkdir -p "$out" "$work"
+model=$(datasets/fetch qwen) text=$(datasets/fetch handbook)
+run=(-m "$model" -f "$text" --rope-scaling yarn --rope-scale 4)
+[[ -e $work/qwen-128k.h5 ]] || "$bin/dump/ra-dump" "${run[@]}" -n 131072 --layers 2,7,12,16,20,22 --queries all \
+  --kv-out "$work/q128.kv" -o "$work/qwen-128k.h5"
+decode=("$bin/bench/ra-bench" decode "${run[@]}" --kv-in "$work/q128.kv" --trust-kv)
+rm -f "$out"/{decode,modes,others,recall}.jsonl
+"${decode[@]}" -c '2048-131072*2' -n 16 -r 3 --mode full -o "$out/decode.jsonl"
+# Three runs, each with full attention beside, since the indexes of all modes do not fit together into 24 GiB.
+"${decode[@]}" -c 8192,32768,131072 -n 32 -r 2 --mode full,streaming,knn,retrieval --index 'flat:bits=8;qivf' -o "$out/modes.jsonl"
+"${decode[@]}" -c 32768,131072 -n 32 -r 2 --mode full,knn,retrieval \
+  --index 'flat;flat:bits=4;qivf;qivf:metric=raw,probes=165' -o "$out/others.jsonl"
+"${decode[@]}" -c 32768,131072 -n 32 -r 2 --mode full,retrieval,tail,pages -o "$out/others.jsonl"
+/usr/bin/python3 plots/latency_breakdown.py "$out/latency" "$out/modes.jsonl"
+/usr/bin/python3 plots/latency_breakdown.py "$out/others" "$out/others.jsonl"
+"$bin/recall/ra-recall" curve -d "$work/qwen-128k.h5" --keys 128-130559 --test-queries last:64 --train 4096 -k 100 --batch group \
+  --no-samples --index 'flat:bits=8;qivf:probes=64/126/192/256;qivf:metric=raw,probes=126/165/256' -o "$out/recall.jsonl"
