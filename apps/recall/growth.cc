@@ -183,8 +183,7 @@ class Growth {
     for (const index::IndexSpec& spec : parse_indexes(o, selection_.n_keys())) {
       if (spec.segment == 0)
         fail_usage("--index", fmt::format("'{}' cannot grow", spec.spec.name), "can: qivf");
-      if (!spec.spec.params.contains(std::string(spec.type->effort_key)) ||
-          spec.efforts.size() != 1)
+      if (spec.efforts.size() != 1)
         fail_usage("--index",
                    fmt::format("{}: give one {}", spec.spec.text(), spec.type->effort_key));
       specs_.push_back(spec);

@@ -11,6 +11,10 @@ out=${1:-$here/results}
 dump=out/04-recall-all-heads/qwen-32k.h5
 mkdir -p "$out" "$(dirname $dump)"
 [[ -e $dump ]] || "$bin/dump/ra-dump" -m "$(datasets/fetch qwen)" -f "$(datasets/fetch handbook)" -n 32768 -o "$dump"
-"$bin/recall/ra-recall" curve -d "$dump" --keys 128-31743 --test-queries last:128 -k 100 --batch group --no-samples \
-  --resume --index 'flat:bits=8;qscan:rerank=800;qivf:probes=64/128/192;qgraph:worth=60/120/180/240/400' -o "$out/curve.jsonl" | tee "$out/tables.md"
+curve=("$bin/recall/ra-recall" curve -d "$dump" --keys 128-31743 --test-queries last:128 -k 100 --batch group --no-samples --raw --resume
+  -o "$out/curve.jsonl")
+{
+  "${curve[@]}" --index 'flat:bits=8;qivf:probes=32/64/96/128'
+  "${curve[@]}" --untimed --index 'qgraph:worth=60/120/180/240/360'
+} | tee "$out/tables.md"
 /usr/bin/python3 plots/heat_map.py "$out/heat_map" "$out/curve.jsonl"

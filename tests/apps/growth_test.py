@@ -52,6 +52,6 @@ def test_growth_with_everything_probed_is_exact(toy, dump):
 
 def test_growth_refuses(dump):
     fails(2, "growth", "-d", dump, *GROWTH, "--index", "flat", say="cannot grow")
-    fails(2, "growth", "-d", dump, *GROWTH, "--index", "qivf", say="give one probes")
+    fails(2, "growth", "-d", dump, *GROWTH, "--index", "qivf:probes=8/16", say="give one probes")
     fails(2, "growth", "-d", dump, *GROWTH[2:], "--decoded", 600, "--index", "qivf:probes=4", say="--decoded")
     fails(66, "growth", "-d", "absent.h5", "--index", "qivf:probes=4")
