@@ -42,6 +42,7 @@ NO_MIRROR = {
     "lib/core/json.h": "names a library",
     "lib/core/provenance.cc": "describes the machine; its shape is checked in tests/bench/results_test.cc",
     "lib/index/faiss_absent.cc": "what is left where FAISS is not installed",
+    "lib/index/hnswlib_absent.cc": "what is left where hnswlib is not installed",
     "lib/model/attention_policy.cc": "adds up fields",
 }
 

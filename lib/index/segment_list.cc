@@ -126,7 +126,7 @@ void SegmentList::probe(MatView<const float> queries, const ProbeOptions& o, Pro
   keep_keys(queries.rows, o.keep, s);
 }
 
-// The tops of all segments that look best to any query, in s.tops_open; queries encoded on the way.
+// The tops of all segments that look best to any query, in s.open; queries encoded on the way.
 void SegmentList::open_tops(MatView<const float> queries, const ProbeOptions& o, ProbeScratch& s,
                             SearchStats& stats) const {
   const std::size_t group = queries.rows, tops = tops_.back(), count = segments_.size();
