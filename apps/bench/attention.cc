@@ -6,12 +6,14 @@
 #include <chrono>
 #include <cmath>
 #include <memory>
-#include <numeric>
+#include <optional>
 
 #include "apps/bench/decode_table.h"
+#include "apps/bench/exact_scores.h"
+#include "apps/bench/layer_data.h"
+#include "apps/bench/memory_plan.h"
 #include "apps/bench/mode_policy.h"
 #include "apps/bench/options.h"
-#include "lib/attention/train_queries.h"
 #include "lib/bench/results.h"
 #include "lib/bench/roofline.h"
 #include "lib/core/clock.h"
@@ -20,7 +22,6 @@
 #include "lib/core/params.h"
 #include "lib/core/progress.h"
 #include "lib/model/exact_attention.h"
-#include "lib/model/kv_cache.h"
 #include "lib/store/vectors.h"
 
 namespace ra::bench_app {
@@ -30,151 +31,6 @@ using Clock = std::chrono::steady_clock;
 
 std::size_t size(auto n) { return static_cast<std::size_t>(n); }
 
-// Rows of q_pos whose position is in [begin, end), at most `most` of them, spread evenly.
-std::vector<std::int64_t> pick_rows(const store::DumpInfo& info, std::int64_t begin,
-                                    std::int64_t end, std::int64_t most) {
-  const auto first =
-      std::lower_bound(info.q_pos.begin(), info.q_pos.end(), begin) - info.q_pos.begin();
-  const auto last =
-      std::lower_bound(info.q_pos.begin(), info.q_pos.end(), end) - info.q_pos.begin();
-  const std::int64_t count = last - first, take = std::min(count, most);
-  std::vector<std::int64_t> rows;
-  for (std::int64_t i = 0; i < take; ++i) rows.push_back(first + i * count / take);
-  return rows;
-}
-
-// One layer of the dump up to `context`: cache, test queries and training queries.
-class LayerData {
- public:
-  LayerData(const store::DumpReader& dump, int layer, std::int64_t context, int window,
-            const AttentionOptions& o, bool train)
-      : info_(dump.info()),
-        cache_({.layers = 1,
-                .kv_heads = static_cast<int>(info_.n_kv_heads),
-                .head_dim = static_cast<int>(info_.head_dim),
-                .value_dim = static_cast<int>(info_.value_dim),
-                .capacity = context,
-                .type = info_.dtype == store::DType::kBf16 ? model::KvType::kBf16
-                                                           : model::KvType::kF32}) {
-    fill_cache(dump, layer, context);
-    const std::int64_t split = std::max<std::int64_t>(0, context - window);
-    const std::int64_t test_from = std::max<std::int64_t>(split, context - o.queries);
-    const auto test = pick_rows(info_, test_from, context, o.queries);
-    if (test.empty())
-      fail_bad_data(
-          {.what = "no queries",
-           .file = dump.path(),
-           .where = "q_pos",
-           .why = fmt::format("no stored query in positions {}..{}", test_from, context - 1),
-           .hint = "dump with --queries last:N or all"});
-    queries_ = Matrix<float>(test.size(), size(info_.n_heads * info_.head_dim));
-    for (const std::int64_t row : test) positions_.push_back(info_.q_pos[size(row)]);
-    for (int h = 0; h < info_.n_heads; ++h)
-      for (std::size_t i = 0; i < test.size(); ++i)
-        std::ranges::copy(dump.read_q(layer, h, test[i], 1).row_span(0),
-                          queries_.row(i) + size(h) * size(info_.head_dim));
-    if (train) read_training(dump, layer, split, o.sparse.train);
-  }
-
-  const model::KvCache& cache() const { return cache_; }
-  std::size_t count() const { return positions_.size(); }
-  model::AttendInput input(std::size_t i) const {
-    return {.layer = 0,
-            .pos = positions_[i],
-            .q = {queries_.row(i), 1, queries_.cols()},
-            .cache = &cache_,
-            .scale = static_cast<float>(info_.scale)};
-  }
-  Matrix<float> training(int head, std::int64_t begin, std::int64_t end) const {
-    if (training_.empty()) return {};
-    const Matrix<float>& rows = training_[size(head)];
-    const auto [first, last] =
-        attention::training_rows(training_positions_, begin, end, 2 * rows.cols());
-    Matrix<float> copy(last - first, rows.cols());
-    std::copy_n(rows.row(first), copy.rows() * copy.cols(), copy.data());
-    return copy;
-  }
-  attention::PlacedQueries budget_queries(int head) const {
-    const std::vector<std::size_t> rows = attention::budget_rows(training_positions_);
-    attention::PlacedQueries out{Matrix<float>(rows.size(), size(info_.head_dim)), {}};
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      std::ranges::copy(training_[size(head)].row_span(rows[i]), out.rows.row(i));
-      out.positions.push_back(training_positions_[rows[i]]);
-    }
-    return out;
-  }
-  // Softmax mass of query i's head over `keys` and the static ranges, from exact scores.
-  double mass(std::size_t i, int head, std::int64_t begin, std::int64_t end,
-              const std::vector<std::uint32_t>& keys) const;
-
- private:
-  void fill_cache(const store::DumpReader& dump, int layer, std::int64_t context);
-  void read_training(const store::DumpReader& dump, int layer, std::int64_t split,
-                     std::int64_t most);
-
-  const store::DumpInfo& info_;
-  model::KvCache cache_;
-  Matrix<float> queries_;                         // [test queries, heads * head_dim]
-  std::vector<std::int64_t> positions_;           // of the test queries
-  std::vector<Matrix<float>> training_;           // per head [m, head_dim]
-  std::vector<std::int64_t> training_positions_;  // [m]
-};
-
-void LayerData::fill_cache(const store::DumpReader& dump, int layer, std::int64_t context) {
-  constexpr std::int64_t kBlock = 4096;
-  for (std::int64_t first = 0; first < context; first += kBlock) {
-    const std::int64_t rows = std::min(kBlock, context - first);
-    Matrix<float> k(size(rows), size(info_.n_kv_heads * info_.head_dim));
-    Matrix<float> v(size(rows), size(info_.n_kv_heads * info_.value_dim));
-    for (int h = 0; h < info_.n_kv_heads; ++h) {
-      const Matrix<float> kh = dump.read_k(layer, h, first, rows),
-                          vh = dump.read_v(layer, h, first, rows);
-      for (std::size_t r = 0; r < size(rows); ++r) {
-        std::ranges::copy(kh.row_span(r), k.row(r) + size(h) * kh.cols());
-        std::ranges::copy(vh.row_span(r), v.row(r) + size(h) * vh.cols());
-      }
-    }
-    cache_.append(0, k.view(), v.view());
-  }
-}
-
-void LayerData::read_training(const store::DumpReader& dump, int layer, std::int64_t split,
-                              std::int64_t most) {
-  const auto rows = pick_rows(info_, 0, split, most);
-  for (const std::int64_t row : rows) training_positions_.push_back(info_.q_pos[size(row)]);
-  for (int h = 0; h < info_.n_heads && !rows.empty(); ++h) {
-    const Matrix<float> all = dump.read_q(layer, h, rows.front(), rows.back() - rows.front() + 1);
-    Matrix<float> chosen(rows.size(), all.cols());
-    for (std::size_t i = 0; i < rows.size(); ++i)
-      std::ranges::copy(all.row_span(size(rows[i] - rows.front())), chosen.row(i));
-    training_.push_back(std::move(chosen));
-  }
-}
-
-double LayerData::mass(std::size_t i, int head, std::int64_t begin, std::int64_t end,
-                       const std::vector<std::uint32_t>& keys) const {
-  const kernels::KvRows rows =
-      cache_.rows(0, static_cast<int>(head * info_.n_kv_heads / info_.n_heads));
-  const float* q = queries_.row(i) + size(head) * rows.head_dim;
-  std::vector<double> logits(size(positions_[i] + 1));
-  std::vector<float> key(rows.head_dim);
-  for (std::size_t p = 0; p < logits.size(); ++p) {
-    model::widen_key(rows, p, key);
-    double dot = 0;
-    for (std::size_t d = 0; d < rows.head_dim; ++d) dot += q[d] * key[d];
-    logits[p] = dot * info_.scale;
-  }
-  const double top = *std::max_element(logits.begin(), logits.end());
-  double all = 0, kept = 0;
-  for (std::size_t p = 0; p < logits.size(); ++p) {
-    const double w = std::exp(logits[p] - top);
-    all += w;
-    if (static_cast<std::int64_t>(p) < begin || static_cast<std::int64_t>(p) >= end) kept += w;
-  }
-  for (const std::uint32_t p : keys) kept += std::exp(logits[p] - top);
-  return kept / all;
-}
-
 struct Measured {
   ModeRun run;
   std::unique_ptr<model::AttentionPolicy> policy;
@@ -182,27 +38,32 @@ struct Measured {
   std::vector<std::vector<double>> ms;  // repetition x query
   model::AttendStats stats;
   std::int64_t calls = 0;
-  double cosine = 0, rel_l2 = 0, mass = 0;  // means over queries and heads
+  double cosine = 0, rel_l2 = 0, mass = 0, recall = 0;  // means over queries and heads
+  std::optional<double> query_distance;                 // of the queries to the indexed keys
 };
 
-void compare_output(Measured& m, const LayerData& data, const store::DumpInfo& info, std::size_t i,
+void compare_output(Measured& m, const LayerData& data, const ExactScores& exact,
                     const Matrix<float>& full, const Matrix<float>& out) {
-  const std::size_t dim = size(info.value_dim);
-  const double weight = 1.0 / static_cast<double>(data.count() * size(info.n_heads));
-  static const std::vector<std::uint32_t> kNone;
-  for (int h = 0; h < info.n_heads; ++h) {
+  const std::size_t heads = size(data.info().n_heads), dim = size(data.info().value_dim);
+  const double weight = 1.0 / static_cast<double>(data.count() * heads);
+  std::vector<double> mass(heads, 1), recall(heads, 1);
+  if (m.sparse != nullptr)
+    parallel_for(heads, [&](std::size_t h, int) {
+      Chosen chosen{m.sparse->indexed_begin(), m.sparse->indexed_end(), {}};
+      if (m.run.sparse.index) chosen.retrieved = m.sparse->last_retrieved()[h];
+      mass[h] = exact.mass(h, chosen);
+      recall[h] = exact.recall(h, chosen);
+    });
+  for (std::size_t h = 0; h < heads; ++h) {
     double aa = 0, bb = 0, ab = 0, dd = 0;
-    for (std::size_t d = size(h) * dim; d < (size(h) + 1) * dim; ++d) {
+    for (std::size_t d = h * dim; d < (h + 1) * dim; ++d) {
       const double a = full.data()[d], b = out.data()[d];
       aa += a * a, bb += b * b, ab += a * b, dd += (a - b) * (a - b);
     }
     m.cosine += weight * ab / std::sqrt(std::max(aa * bb, 1e-300));
     m.rel_l2 += weight * std::sqrt(dd / std::max(aa, 1e-300));
-    m.mass += weight *
-              (m.sparse == nullptr
-                   ? 1.0
-                   : data.mass(i, h, m.sparse->indexed_begin(), m.sparse->indexed_end(),
-                               m.run.sparse.index ? m.sparse->last_retrieved()[size(h)] : kNone));
+    m.mass += weight * mass[h];
+    m.recall += weight * recall[h];
   }
 }
 
@@ -225,40 +86,44 @@ bench::Result result_of(const Measured& m, const store::DumpReader& dump, const 
               {"sink", m.run.mode->dense ? Json(nullptr) : Json(o.sparse.sink)},
               {"window", m.run.mode->dense ? Json(nullptr) : Json(o.sparse.window)},
               {"index", m.run.index_text.empty() ? Json(nullptr) : Json(m.run.index_text)},
-              {"synthetic", false},
+              {"synthetic", o.synthetic},
               {"source_sha256", dump.sha256()}};
+  if (o.synthetic) r.config["source_tokens"] = dump.info().n_tokens;
   add_limits(m.run, r.config);
   std::vector<double> all;
   for (const auto& rep : m.ms) all.insert(all.end(), rep.begin(), rep.end());
   const double median = bench::percentiles(all)["p50"], n = static_cast<double>(m.calls);
   const model::AttendStats& a = m.stats;
-  r.metrics = {{"attention_ms", median},
-               {"build_ms", m.sparse != nullptr ? m.sparse->totals().build_ms : 0.0},
-               {"index_bytes", m.sparse != nullptr ? m.sparse->totals().bytes : 0},
-               {"search_ms", a.search_ms / n},
-               {"gather_ms", a.gather_ms / n},
-               {"static_ms", a.static_ms / n},
-               {"merge_ms", a.merge_ms / n},
-               {"read_gb_s", static_cast<double>(a.bytes) / n / median / 1e6},
-               {"scanned_frac", m.run.mode->dense    ? 1.0
-                                : a.indexed_keys > 0 ? static_cast<double>(a.distances) /
-                                                           static_cast<double>(a.indexed_keys)
-                                                     : 0.0},
-               {"attended_mean", static_cast<double>(a.attended_keys) / n /
-                                     static_cast<double>(dump.info().n_heads)},
-               {"output_cosine", m.cosine},
-               {"output_rel_l2", m.rel_l2},
-               {"mass_all_frac", m.mass},
-               {"work_distances", static_cast<double>(a.distances) / n},
-               {"work_bytes", static_cast<double>(a.bytes) / n},
-               {"work_hops", static_cast<double>(a.hops) / n}};
+  r.metrics = {
+      {"attention_ms", median},
+      {"build_ms", m.sparse != nullptr ? m.sparse->totals().build_ms : 0.0},
+      {"index_bytes", m.sparse != nullptr ? m.sparse->totals().bytes : 0},
+      {"search_ms", a.search_ms / n},
+      {"gather_ms", a.gather_ms / n},
+      {"static_ms", a.static_ms / n},
+      {"merge_ms", a.merge_ms / n},
+      {"read_gb_s", static_cast<double>(a.bytes) / n / median / 1e6},
+      {"scanned_frac", m.run.mode->dense ? 1.0
+                       : a.indexed_keys > 0
+                           ? static_cast<double>(a.distances) / static_cast<double>(a.indexed_keys)
+                           : 0.0},
+      {"attended_mean",
+       static_cast<double>(a.attended_keys) / n / static_cast<double>(dump.info().n_heads)},
+      {"output_cosine", m.cosine},
+      {"output_rel_l2", m.rel_l2},
+      {"mass_all_frac", m.mass},
+      {"recall_tie", m.run.sparse.index ? Json(m.recall) : Json(nullptr)},
+      {"mahalanobis_sq_q_mean", m.query_distance ? Json(*m.query_distance) : Json(nullptr)},
+      {"work_distances", static_cast<double>(a.distances) / n},
+      {"work_bytes", static_cast<double>(a.bytes) / n},
+      {"work_hops", static_cast<double>(a.hops) / n}};
   r.samples["attention_ms"] = m.ms;
   return r;
 }
 
-std::vector<Measured> measure_layer(const LayerData& data, const store::DumpInfo& info,
-                                    const std::vector<ModeRun>& runs, const AttentionOptions& o,
-                                    std::uint64_t seed) {
+std::vector<Measured> measure_layer(const LayerData& data, const std::vector<ModeRun>& runs,
+                                    const AttentionOptions& o, std::uint64_t seed) {
+  const store::DumpInfo& info = data.info();
   const attention::AttentionShape shape{
       1, static_cast<int>(info.n_heads), static_cast<int>(info.n_kv_heads),
       static_cast<int>(info.head_dim), static_cast<int>(info.value_dim)};
@@ -284,13 +149,16 @@ std::vector<Measured> measure_layer(const LayerData& data, const store::DumpInfo
     }
     measured.push_back(std::move(m));
   }
+  const auto distance = data.query_distance(o.sparse.sink, data.cache().size() - o.sparse.window);
+  for (Measured& m : measured) m.query_distance = distance;
   model::ExactAttention exact;
   Matrix<float> full(1, size(info.n_heads * info.value_dim)), out = Matrix<float>(1, full.cols());
   for (std::size_t i = 0; i < data.count(); ++i) {  // quality; also the warm-up
     exact.attend(data.input(i), full.view());
+    const ExactScores scores(data.input(i), size(info.n_heads));
     for (Measured& m : measured) {
       m.policy->attend(data.input(i), out.view());
-      compare_output(m, data, info, i, full, out);
+      compare_output(m, data, scores, full, out);
     }
   }
   for (int rep = 0; rep < o.repetitions; ++rep)
@@ -308,6 +176,26 @@ std::vector<Measured> measure_layer(const LayerData& data, const store::DumpInfo
   return measured;
 }
 
+void check_contexts(const AttentionOptions& o, const store::DumpInfo& info,
+                    const std::vector<std::int64_t>& contexts) {
+  constexpr std::int64_t kLeast = 32;  // of stats::SyntheticContext
+  const auto refuse = [&](std::string what, std::string why, std::string hint) {
+    fail_bad_data({.what = std::move(what),
+                   .file = o.dump,
+                   .where = "-c",
+                   .why = std::move(why),
+                   .hint = std::move(hint)});
+  };
+  if (!o.synthetic && contexts.back() > info.n_tokens)
+    refuse("context too long",
+           fmt::format("{} tokens, the dump holds {}", contexts.back(), info.n_tokens),
+           "--synthetic makes longer ones from it");
+  if (o.synthetic && std::min(contexts.front(), info.n_tokens) < kLeast)
+    refuse("context too short",
+           fmt::format("{} tokens from a dump of {}", contexts.front(), info.n_tokens),
+           fmt::format("--synthetic needs {} of both", kLeast));
+}
+
 }  // namespace
 
 int run_attention(const AttentionOptions& o, const cli::CommonOptions& common) {
@@ -316,29 +204,30 @@ int run_attention(const AttentionOptions& o, const cli::CommonOptions& common) {
   const store::DumpInfo& info = dump->info();
   std::vector<std::int64_t> contexts{info.n_tokens};
   if (!o.contexts.empty()) contexts = parse_contexts(o.contexts);
-  if (contexts.back() > info.n_tokens)
-    fail_bad_data(
-        {.what = "context too long",
-         .file = o.dump,
-         .where = "-c",
-         .why = fmt::format("{} tokens, the dump holds {}", contexts.back(), info.n_tokens)});
+  check_contexts(o, info, contexts);
   check_k(o.sparse, runs, contexts.front());
   const std::vector<int> layers =
       o.layers.empty() ? info.layers
                        : parse_list(o.layers, static_cast<int>(info.n_layers), "--layers");
   for (const int layer : layers) dump->check_layer(layer);
+  std::vector<MemoryNeed> needs = LayerData::memory(info, contexts.back(), o);
+  needs.push_back({"indexes", index_memory(runs, contexts.back(), info.n_kv_heads, info.head_dim,
+                                           info.n_heads / info.n_kv_heads)});
+  check_memory(needs, memory_limit(common.memory_limit));
   const bool train = std::any_of(runs.begin(), runs.end(), [](const ModeRun& r) {
     return (r.sparse.index && r.sparse.index->needs_queries) || r.measured;
   });
   bench::ResultWriter out(
       o.sparse.out,
       {.tool = "ra-bench", .pair = o.sparse.pair, .bandwidth_gb_s = bench::read_bandwidth_gb_s()});
-  Progress progress("attention", contexts.size() * layers.size(), "layers");
+  Progress progress(o.synthetic ? "attention, synthetic" : "attention",
+                    contexts.size() * layers.size(), "layers");
   std::uint64_t done = 0;
   for (const std::int64_t context : contexts)
     for (const int layer : layers) {
-      const LayerData data(*dump, layer, context, o.sparse.window, o, train);
-      for (const Measured& m : measure_layer(data, info, runs, o, common.seed))
+      progress.update(done, fmt::format("layer {} at {}", layer, context));
+      const LayerData data(*dump, layer, context, o, train, common.seed);
+      for (const Measured& m : measure_layer(data, runs, o, common.seed))
         out.write(result_of(m, *dump, o, common.seed, context, layer));
       progress.update(++done);
     }

@@ -89,8 +89,9 @@ void print_attention_table(const std::vector<Json>& records, const std::string& 
     row.build_s += m["build_ms"].get<double>() / 1000;
     ++row.layers;
   }
-  bench::Table table({"context", "<mode", "layers", "ms/layer", "retrieval", "attention",
-                      "scanned %", "mass %", "rel. L2", "build s"});
+  const bool synthetic = records.front()["config"]["synthetic"];  // of a run, all or none
+  bench::Table table({synthetic ? "synthetic context" : "context", "<mode", "layers", "ms/layer",
+                      "retrieval", "attention", "scanned %", "mass %", "rel. L2", "build s"});
   for (const auto& key : order) {
     const Row& row = rows[key];
     const double n = row.layers;
@@ -101,9 +102,11 @@ void print_attention_table(const std::vector<Json>& records, const std::string& 
   }
   fmt::print(
       "{}\nms per token and layer (median over queries, mean over layers); mass and L2 against "
-      "full "
-      "attention\n",
+      "full attention\n",
       table.render(format));
+  if (synthetic)
+    fmt::print("synthetic: keys drawn from a dump of {} tokens, its last queries\n",
+               records.front()["config"]["source_tokens"].dump());
 }
 
 }  // namespace ra::bench_app

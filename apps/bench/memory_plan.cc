@@ -10,18 +10,25 @@
 
 namespace ra::bench_app {
 
+std::uint64_t index_memory(const std::vector<ModeRun>& runs, std::int64_t positions,
+                           std::int64_t kv_heads, std::int64_t head_dim, std::int64_t group) {
+  const auto u64 = [](auto n) { return static_cast<std::uint64_t>(n); };
+  // Each index keeps its keys in f32 and, at most, 2 x 35 links of 4 bytes beside them.
+  const std::uint64_t indexed = u64(positions) * u64(kv_heads) * (u64(head_dim) * 4 + 280);
+  std::uint64_t indexes = 0;
+  for (const ModeRun& run : runs)
+    if (run.sparse.index) indexes += indexed * (run.sparse.index->share_group ? 1 : u64(group));
+  return indexes;
+}
+
 void check_memory_plan(const ModelOptions& o, const SparseModeOptions& sparse,
                        const cli::CommonOptions& common, const ModelInput& in,
                        const std::vector<ModeRun>& runs, std::int64_t context,
                        const std::vector<MemoryNeed>& own) {
   const model::Config& c = in.model.config;
   const auto u64 = [](auto n) { return static_cast<std::uint64_t>(n); };
-  // Each index keeps its keys in f32 and, at most, 2 x 35 links of 4 bytes beside them.
-  const std::uint64_t indexed =
-      u64(context) * u64(c.full_layers()) * u64(c.n_kv_heads) * (u64(c.head_dim) * 4 + 280);
-  std::uint64_t indexes = 0;
-  for (const ModeRun& run : runs)
-    if (run.sparse.index) indexes += indexed * (run.sparse.index->share_group ? 1 : u64(c.group()));
+  const std::uint64_t indexes =
+      index_memory(runs, context * c.full_layers(), c.n_kv_heads, c.head_dim, c.group());
   // Of each segment's positions, where an index is learnt by them.
   std::uint64_t moments = 0;
   for (const ModeRun& run : runs)

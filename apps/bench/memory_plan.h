@@ -10,6 +10,11 @@
 
 namespace ra::bench_app {
 
+// What the indexes of these modes take at most for `positions` of each of `kv_heads` heads, all
+// layers together.
+std::uint64_t index_memory(const std::vector<ModeRun>& runs, std::int64_t positions,
+                           std::int64_t kv_heads, std::int64_t head_dim, std::int64_t group);
+
 // `own`: what the subcommand keeps beside model, cache, snapshot and indexes. Throws
 // Error{kNoMemory} if it does not fit, or if measuring the bandwidth before it does not.
 void check_memory_plan(const ModelOptions& o, const SparseModeOptions& sparse,

@@ -194,7 +194,10 @@ void bind(CLI::App& app, QualityOptions& o) {
 void bind(CLI::App& app, AttentionOptions& o) {
   app.add_option("-d,--dump", o.dump, "Dump made by ra-dump")->required();
   app.add_option("-c,--contexts", o.contexts,
-                 "Lengths in tokens, at most the dump's; default all of it");
+                 "Lengths in tokens, at most the dump's unless --synthetic; default all of it");
+  app.add_flag("--synthetic", o.synthetic,
+               "Contexts of any length made from the dump: its keys in runs, drawn anew, smoothed "
+               "and turned to their new place; its last queries");
   app.add_option("--layers", o.layers, "Layers, e.g. 0,5,12-15; default all dumped");
   app.add_option("--queries", o.queries, "Queries measured per layer: the last ones of the context")
       ->check(CLI::Range(1, 1 << 20))

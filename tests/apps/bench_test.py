@@ -293,6 +293,47 @@ def attend(dump, *arguments):
     return {r["config"]["mode"]: r for r in records}
 
 
+def test_synthetic_contexts_go_beyond_the_dump(dump):
+    with h5py.File(dump) as f:
+        tokens = int(f.attrs["n_tokens"])
+    lengths = [tokens // 2, tokens, 4 * tokens]
+
+    def made(*arguments):
+        return measure("attention", "-d", dump, "--synthetic", "-c", ",".join(map(str, lengths)), "--queries", 8, "-r", 1, "-k", 10,
+                       *STATIC, "--mode", "full,streaming,knn,retrieval", *arguments)
+
+    records = made()
+    assert [r["config"]["context"] for r in records] == [n for n in lengths for _ in range(4)]
+    for r in records:
+        c, m = r["config"], r["metrics"]
+        assert c["synthetic"] is True and c["source_tokens"] == tokens and c["source_sha256"] == sha256(dump)
+        assert np.shape(r["samples"]["attention_ms"]) == (1, 8) and m["mahalanobis_sq_q_mean"] > 0
+        if c["mode"] == "full":
+            assert m["output_rel_l2"] < 1e-6
+            assert m["work_bytes"] == pytest.approx((c["context"] - 3.5) * KV_HEADS * 2 * DIM * 2)  # bf16, mean of 8 positions
+        if c["mode"] == "knn":
+            assert m["recall_tie"] == 1 and 0 < m["mass_all_frac"] < 1
+        if c["mode"] in ("full", "streaming"):
+            assert m["recall_tie"] is None
+    quality = ["output_rel_l2", "mass_all_frac", "scanned_frac", "mahalanobis_sq_q_mean"]
+    figures = [[[r["metrics"][q] for q in quality] for r in records] for records in (records, made(), made("--seed", 2))]
+    assert figures[0] == figures[1] != figures[2]
+
+
+def test_synthetic_keys_are_like_the_real_ones_at_the_dumps_length(dump):
+    real, made = (attend(dump, "-k", 50, "--mode", "streaming,knn", *more) for more in ((), ("--synthetic",)))
+    for mode, metric, tolerance in (("streaming", "mass_all_frac", 0.1), ("knn", "mass_all_frac", 0.1),
+                                    ("knn", "mahalanobis_sq_q_mean", 0.2)):
+        assert made[mode]["metrics"][metric] == pytest.approx(real[mode]["metrics"][metric], rel=tolerance), (mode, metric)
+
+
+def test_a_context_beyond_the_dump_asks_for_synthetic(dump):
+    assert "--synthetic" in fails(65, "attention", "-d", dump, "-c", 100000, "--mode", "full", "-o", "-")
+    assert "too short" in fails(65, "attention", "-d", dump, "--synthetic", "-c", 16, "--mode", "full", "-o", "-")
+    assert "KV cache" in fails(71, "--memory-limit", "64MiB", "attention", "-d", dump, "--synthetic", "-c", 10**9, "--mode", "full",
+                               "-o", "-")
+
+
 def test_all_pages_are_full_attention(dump):
     few, all_pages = (attend(dump, "--mode", "pages", "--index", f"pages:page=8,keys={n}")["pages"] for n in (64, 1024))
     assert all_pages["metrics"]["output_rel_l2"] < 1e-5 and all_pages["metrics"]["mass_all_frac"] == pytest.approx(1)
