@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # What a decoded token of Qwen2.5-Coder-0.5B costs at 2K to 128K (YaRN), by mode, and what recall at 131,072 tokens lies behind it.
-# The prefill takes 17 minutes on 2 cores and is kept in out/long-context; the rest about 10.
+# The prefill takes 17 minutes on 2 cores and is kept in out/long-context; the rest about 20, half of it the graphs.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 bin=${RA_BIN:-build/release/apps}
@@ -23,5 +23,6 @@ rm -f "$out"/{decode,modes,others,recall}.jsonl
 "${decode[@]}" -c 32768,131072 -n 32 -r 2 --mode full,retrieval,tail,pages -o "$out/others.jsonl"
 /usr/bin/python3 plots/latency_breakdown.py "$out/latency" "$out/modes.jsonl"
 /usr/bin/python3 plots/latency_breakdown.py "$out/others" "$out/others.jsonl"
-"$bin/recall/ra-recall" curve -d "$work/qwen-128k.h5" --keys 128-130559 --test-queries last:64 --train 4096 -k 100 --batch group \
-  --no-samples --index 'flat:bits=8;qivf:probes=64/126/192/256;qivf:metric=raw,probes=126/165/256' -o "$out/recall.jsonl"
+"$bin/recall/ra-recall" curve -d "$work/qwen-128k.h5" --keys 128-130559 --test-queries last:64 --train 8192 -k 100 --batch group \
+  --no-samples --raw --untimed --index \
+  'qivf:probes=64/126/192/256;qivf:metric=raw,probes=126/165/256;qgraph:worth=60/120/180/240' -o "$out/recall.jsonl"
