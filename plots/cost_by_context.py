@@ -44,7 +44,7 @@ def main():
             error.plot(*by_context(records, mode, "output_rel_l2"), color=colour, marker="o", markersize=4, label=mode)
     ticks = sorted({r["config"]["context"] for r in records})
     for panel in (cost, error):
-        panel.set(xscale="log", yscale="log", xlabel="synthetic context, tokens" if synthetic else "context, tokens")
+        panel.set(xscale="log", yscale="log" if panel is not error else "linear", xlabel="synthetic context, tokens" if synthetic else "context, tokens")
         panel.set_xticks(ticks, [f"{t // 1024}K" if t < 1 << 20 else f"{t >> 20}M" for t in ticks])
         panel.minorticks_off()
     cost.set_ylabel("ms per token and layer (median)")
