@@ -11,6 +11,6 @@ dump=${RA_DUMP:-out/04-recall-all-heads/qwen-32k.h5}
 mkdir -p "$out" "$(dirname "$dump")"
 [[ -e $dump ]] || "$bin/dump/ra-dump" -m "$(datasets/fetch qwen)" -f "$(datasets/fetch handbook)" -n 32768 -o "$dump"
 rm -f "$out/growth.jsonl"
-"$bin/recall/ra-recall" growth -d "$dump" --layers 2,7,12,16,20,22 --decoded 2560 --flush 1024 --every 32 -k 100 --index qivf \
+"$bin/recall/ra-recall" growth -d "$dump" --layers 2,7,12,16,20,22 --decoded 2560 --flush 1024 --every 32 -k 100 --index 'qivf:probes=0' \
   -o "$out/growth.jsonl" | tee "$out/tables.md"
 /usr/bin/python3 plots/growth.py "$out/growth" "$out/growth.jsonl"
