@@ -5,7 +5,6 @@
 #include <cmath>
 #include <functional>
 
-#include "kernels/ops.h"
 #include "lib/core/parallel.h"
 #include "lib/model/kv_cache.h"
 
@@ -13,21 +12,12 @@ namespace ra::bench_app {
 
 ExactScores::ExactScores(const model::AttendInput& in, std::size_t heads)
     : logits_(heads, static_cast<std::size_t>(in.pos) + 1), all_(heads), top_(heads) {
-  const std::size_t n = logits_.cols(), dim = in.q.cols / heads,
+  const std::size_t dim = in.q.cols / heads,
                     group = heads / static_cast<std::size_t>(in.cache->shape().kv_heads);
   parallel_for(heads, [&](std::size_t h, int) {
-    const kernels::KvRows rows = in.cache->rows(0, static_cast<int>(h / group));
     const std::span<float> logits = logits_.row_span(h);
-    kernels::ops().score({.q = in.q.row(0) + h * dim,
-                          .q_stride = dim,
-                          .group = 1,
-                          .dim = dim,
-                          .keys = rows.k,
-                          .type = rows.type,
-                          .key_stride = dim,
-                          .n = n,
-                          .out = logits.data(),
-                          .out_stride = n});
+    model::score_keys(in.cache->rows(0, static_cast<int>(h / group)), in.q.row(0) + h * dim,
+                      logits);
     for (float& x : logits) x *= in.scale;
     top_[h] = *std::ranges::max_element(logits);
     for (const float x : logits) all_[h] += std::exp(x - top_[h]);

@@ -11,7 +11,6 @@
 
 #include "apps/recall/indexing.h"
 #include "apps/recall/selection.h"
-#include "kernels/ops.h"
 #include "lib/attention/query_moments.h"
 #include "lib/attention/sparse.h"
 #include "lib/bench/results.h"
@@ -112,16 +111,7 @@ ExactStep exact_step(const LayerVectors& v, const store::DumpInfo& info, const O
     const kernels::KvRows rows = v.cache.rows(
         0, static_cast<int>(static_cast<std::int64_t>(h) * info.n_kv_heads / info.n_heads));
     e.logits[h].resize(n);
-    kernels::ops().score({.q = v.q.row(size(pos)) + h * dim,
-                          .q_stride = dim,
-                          .group = 1,
-                          .dim = dim,
-                          .keys = rows.k,
-                          .type = rows.type,
-                          .key_stride = dim,
-                          .n = n,
-                          .out = e.logits[h].data(),
-                          .out_stride = n});
+    model::score_keys(rows, v.q.row(size(pos)) + h * dim, e.logits[h]);
     for (const std::uint32_t at :
          index::cut(std::span(e.logits[h]).subspan(first, count), size(o.k), cut))
       e.top[h].push_back(at + static_cast<std::uint32_t>(first));

@@ -6,7 +6,6 @@
 #include <queue>
 #include <tuple>
 
-#include "kernels/ops.h"
 #include "lib/core/error.h"
 #include "lib/index/best_hits.h"
 
@@ -19,24 +18,7 @@ std::size_t size(auto n) { return static_cast<std::size_t>(n); }
 void score_keys(const kernels::KvRows& kv, const float* query, std::size_t count, float scale,
                 std::vector<float>& out) {
   out.resize(count);
-  if (kv.type == kernels::KvType::kInt8) {
-    std::vector<float> key(kv.head_dim);
-    for (std::size_t i = 0; i < count; ++i) {
-      model::widen_key(kv, i, key);
-      out[i] = kernels::ops().dot(query, key.data(), key.size());
-    }
-  } else {
-    kernels::ops().score({.q = query,
-                          .q_stride = kv.head_dim,
-                          .group = 1,
-                          .dim = kv.head_dim,
-                          .keys = kv.k,
-                          .type = kv.type,
-                          .key_stride = kv.head_dim,
-                          .n = count,
-                          .out = out.data(),
-                          .out_stride = count});
-  }
+  model::score_keys(kv, query, out);
   for (float& score : out) score *= scale;
 }
 

@@ -32,9 +32,8 @@ void TailCells::append(MatView<const float> keys, MatView<const float> values,
   RA_CHECK(keys.rows > 0 && values.rows == keys.rows);
   dim_ = keys.cols;
   value_dim_ = values.cols;
-  const bool taught = std::ranges::any_of(
-      train, [](const index::QuerySet& set) { return set.rows.rows > 0 || set.moment.rows > 0; });
-  if (taught || metric_.a.rows() == 0) metric_ = index::fit_query_metric(keys, train);
+  if (index::has_queries(train) || metric_.a.rows() == 0)
+    metric_ = index::fit_query_metric(keys, train);
   index::BuildClock clock;
   std::int64_t distances = 0;
   const index::Clustering found =

@@ -17,7 +17,6 @@
 #include <array>
 #include <atomic>
 #include <cmath>
-#include <numeric>
 
 #include "lib/core/error.h"
 #include "lib/core/matrix.h"
@@ -25,6 +24,7 @@
 #include "lib/index/build_clock.h"
 #include "lib/index/faiss_blas.h"
 #include "lib/index/graph.h"
+#include "lib/index/hnsw_params.h"
 #include "lib/index/key_store.h"
 #include "lib/index/query_metric.h"
 #include "lib/index/scores.h"
@@ -211,17 +211,6 @@ std::unique_ptr<VectorIndex> restore_ivf(const BuildInput& in, const ParamReader
 // ---- HNSW
 // -----------------------------------------------------------------------------------------
 
-constexpr std::array kHnswParams{
-    ParamInfo{"m", "int", "32", 2, 256, false,
-              "links of a key per upper layer; twice that at the base"},
-    ParamInfo{"ef_construction", "int", "200", 1, 10000, false, "beam while building"},
-    ParamInfo{"metric", "raw|lift|query", "raw", 0, 0, false,
-              "nearness of keys: inner product, L2 on the sphere, or that in the query metric"},
-    ParamInfo{"share", "group|head", "group", 0, 0, false,
-              "one index per KV head, or one per query head"},
-    ParamInfo{"ef", "int", "100", 1, 1e9, true, "width of the search beam"},
-};
-
 // Counts what FAISS computes through it.
 class CountingComputer final : public faiss::DistanceComputer {
  public:
@@ -344,14 +333,8 @@ void HnswIndex::describe_base_layer() {
     for (; begin < end && hnsw_.neighbors[begin] >= 0; ++begin)
       links[i].push_back(static_cast<std::uint32_t>(hnsw_.neighbors[begin]));
   }
-  const Graph base(links);
   const auto entry = static_cast<std::uint32_t>(hnsw_.entry_point);
-  const auto reached = reachable_from(base, {&entry, 1});
-  const auto n = static_cast<double>(base.size());
-  stats_.degree_mean = static_cast<double>(base.link_count()) / n;
-  stats_.degree_max = static_cast<std::int64_t>(base.max_degree());
-  stats_.reachable_frac =
-      static_cast<double>(std::accumulate(reached.begin(), reached.end(), 0LL)) / n;
+  describe_graph(Graph(links), {&entry, 1}, stats_);
 }
 
 SearchStats HnswIndex::search(MatView<const float> queries, const SearchParams& p,

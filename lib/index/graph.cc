@@ -2,6 +2,7 @@
 #include "lib/index/graph.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace ra::index {
 
@@ -42,6 +43,15 @@ std::vector<std::uint8_t> reachable_from(const Graph& graph,
     for (const std::uint32_t to : graph.links(node)) visit(to);
   }
   return reached;
+}
+
+void describe_graph(const Graph& graph, std::span<const std::uint32_t> entries, BuildStats& stats) {
+  const auto reached = reachable_from(graph, entries);
+  const auto n = static_cast<double>(graph.size());
+  stats.degree_mean = static_cast<double>(graph.link_count()) / n;
+  stats.degree_max = static_cast<std::int64_t>(graph.max_degree());
+  stats.reachable_frac =
+      static_cast<double>(std::accumulate(reached.begin(), reached.end(), 0LL)) / n;
 }
 
 }  // namespace ra::index

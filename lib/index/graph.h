@@ -7,6 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "lib/index/vector_index.h"
+
 namespace ra::index {
 
 using LinkLists =
@@ -38,5 +40,8 @@ LinkLists reversed(const LinkLists& links);
 // reached[node] != 0 if a path leads from one of `entries` to the node.
 std::vector<std::uint8_t> reachable_from(const Graph& graph,
                                          std::span<const std::uint32_t> entries);
+
+// Sets what `stats` says of a graph: its degrees, and the share of nodes that `entries` reach.
+void describe_graph(const Graph& graph, std::span<const std::uint32_t> entries, BuildStats& stats);
 
 }  // namespace ra::index

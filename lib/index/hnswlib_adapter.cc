@@ -9,11 +9,11 @@
 #include <array>
 #include <cstring>
 #include <memory>
-#include <numeric>
 
 #include "lib/core/matrix.h"
 #include "lib/index/build_clock.h"
 #include "lib/index/graph.h"
+#include "lib/index/hnsw_params.h"
 #include "lib/index/key_store.h"
 #include "lib/index/query_metric.h"
 #include "lib/index/scores.h"
@@ -21,17 +21,6 @@
 
 namespace ra::index {
 namespace {
-
-constexpr std::array kParams{
-    ParamInfo{"m", "int", "32", 2, 256, false,
-              "links of a key per upper layer; twice that at the base"},
-    ParamInfo{"ef_construction", "int", "200", 1, 10000, false, "beam while building"},
-    ParamInfo{"metric", "raw|lift|query", "raw", 0, 0, false,
-              "nearness of keys: inner product, L2 on the sphere, or that in the query metric"},
-    ParamInfo{"share", "group|head", "group", 0, 0, false,
-              "one index per KV head, or one per query head"},
-    ParamInfo{"ef", "int", "100", 1, 1e9, true, "width of the search beam"},
-};
 
 thread_local std::int64_t products = 0;  // computed by this thread
 
@@ -109,15 +98,9 @@ void HnswlibIndex::describe() {
     bytes_ +=
         static_cast<std::size_t>(graph_->element_levels_[i]) * graph_->size_links_per_element_;
   }
-  const Graph base(links);
   const std::uint32_t entry = graph_->enterpoint_node_;
-  const auto reached = reachable_from(base, {&entry, 1});
-  const auto n = static_cast<double>(keys_);
   stats_.key_bytes = static_cast<std::int64_t>(keys_ * dim_ * sizeof(float));
-  stats_.degree_mean = static_cast<double>(base.link_count()) / n;
-  stats_.degree_max = static_cast<std::int64_t>(base.max_degree());
-  stats_.reachable_frac =
-      static_cast<double>(std::accumulate(reached.begin(), reached.end(), 0LL)) / n;
+  describe_graph(Graph(links), {&entry, 1}, stats_);
 }
 
 SearchStats HnswlibIndex::search(MatView<const float> queries, const SearchParams& p,
@@ -152,7 +135,7 @@ std::span<const IndexType> hnswlib_index_types() {
   static const std::array types{
       IndexType{.name = "hnswlib",
                 .help = "hierarchical navigable small world graph (hnswlib)",
-                .params = kParams,
+                .params = kHnswParams,
                 .effort_key = "ef",
                 .build = build_hnswlib}};
   return types;

@@ -142,10 +142,7 @@ void QivfIndex::shrink(std::size_t n) {
 void QivfIndex::learn(MatView<const float> keys, std::span<const QuerySet> train,
                       BuildClock& clock) {
   clock.lap_ms();
-  const bool taught = !raw_ && std::ranges::any_of(train, [](const QuerySet& set) {
-    return set.rows.rows > 0 || set.moment.rows > 0;
-  });
-  if (taught) {
+  if (!raw_ && has_queries(train)) {
     metric_ = fit_query_metric(keys, train);
     metric_.a_inverse = {};
   } else {

@@ -72,6 +72,11 @@ Matrix<float> to_matrix(const Eigen::MatrixXd& m) {
 
 }  // namespace
 
+bool has_queries(std::span<const QuerySet> train) {
+  return std::ranges::any_of(
+      train, [](const QuerySet& set) { return set.rows.rows > 0 || set.moment.rows > 0; });
+}
+
 QueryMetric fit_query_metric(MatView<const float> keys, std::span<const QuerySet> train,
                              double floor, double recent) {
   RA_CHECK(keys.rows > 0 && floor > 0 && recent > 0 && recent <= 1);

@@ -28,6 +28,9 @@ struct QueryMetric {
 
 inline constexpr double kEigenvalueFloor = 1e-3;
 
+// Whether any set holds rows or a moment.
+bool has_queries(std::span<const QuerySet> train);
+
 // keys [n, dim], n > 0. Of the rows of each set the last part `recent` is used, in (0, 1]: where
 // they are in order of position, those most like the queries to come; a moment is taken as it is.
 // All-zero or no queries give the identity.

@@ -123,18 +123,14 @@ void check_keys(const IndexSpec& spec, MatView<const float> keys) {
   check_finite(keys, "key");
 }
 
-// Whether there are any.
-bool check_training(const BuildInput& in) {
-  bool any = false;
+void check_training(const BuildInput& in) {
   for (const QuerySet& set : in.train) {
     RA_CHECK(set.rows.rows == 0 || set.rows.cols == in.keys.cols);
     RA_CHECK(set.moment.rows == 0 ||
              (set.moment.rows == in.keys.cols && set.moment.cols == in.keys.cols));
     check_finite(set.rows, "training query");
     check_finite(set.moment, "second moment of the training queries");
-    any = any || set.rows.rows > 0 || set.moment.rows > 0;
   }
-  return any;
 }
 
 }  // namespace
@@ -185,7 +181,8 @@ IndexSpec check_index_spec(const Spec& spec) {
 
 std::unique_ptr<VectorIndex> build_index(const IndexSpec& spec, const BuildInput& in) {
   check_keys(spec, in.keys);
-  if (!check_training(in) && spec.needs_queries)
+  check_training(in);
+  if (spec.needs_queries && !has_queries(in.train))
     fail_bad_data({.what = "cannot build index",
                    .file = "",
                    .where = spec.spec.text(),

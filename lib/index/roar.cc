@@ -142,13 +142,8 @@ void RoarIndex::save(IndexState& state) const {
 }
 
 void RoarIndex::describe_graph() {
-  const auto n = static_cast<double>(graph_.size());
-  const auto reached = reachable_from(graph_, entries_);
   stats_.key_bytes = static_cast<std::int64_t>(keys_.bytes());
-  stats_.degree_mean = static_cast<double>(graph_.link_count()) / n;
-  stats_.degree_max = static_cast<std::int64_t>(graph_.max_degree());
-  stats_.reachable_frac =
-      static_cast<double>(std::accumulate(reached.begin(), reached.end(), 0LL)) / n;
+  index::describe_graph(graph_, entries_, stats_);
 }
 
 SearchStats RoarIndex::search(MatView<const float> queries, const SearchParams& p,

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "kernels/ops.h"
 #include "lib/core/error.h"
 #include "lib/core/huge_pages.h"
 #include "lib/core/parallel.h"
@@ -67,6 +68,27 @@ void widen_key(const kernels::KvRows& rows, std::size_t i, std::span<float> out)
 void widen_value(const kernels::KvRows& rows, std::size_t i, std::span<float> out) {
   RA_CHECK(out.size() == rows.value_dim);
   widen_row(rows.type, rows.v, i, nullptr, out);
+}
+
+void score_keys(const kernels::KvRows& rows, const float* query, std::span<float> out) {
+  if (rows.type == kernels::KvType::kInt8) {
+    std::vector<float> key(rows.head_dim);
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      widen_key(rows, i, key);
+      out[i] = kernels::ops().dot(query, key.data(), key.size());
+    }
+    return;
+  }
+  kernels::ops().score({.q = query,
+                        .q_stride = rows.head_dim,
+                        .group = 1,
+                        .dim = rows.head_dim,
+                        .keys = rows.k,
+                        .type = rows.type,
+                        .key_stride = rows.head_dim,
+                        .n = out.size(),
+                        .out = out.data(),
+                        .out_stride = out.size()});
 }
 
 Matrix<float> widen_keys(const kernels::KvRows& rows, std::int64_t begin, std::int64_t end) {

@@ -25,6 +25,8 @@ std::optional<KvType> parse_kv_type(std::string_view name);  // nothing if it is
 // Row i of one head's keys and values in f32.
 void widen_key(const kernels::KvRows& rows, std::size_t i, std::span<float> out);
 void widen_value(const kernels::KvRows& rows, std::size_t i, std::span<float> out);
+// out[i] = query . key of row i, for as many rows as `out` has; of any type.
+void score_keys(const kernels::KvRows& rows, const float* query, std::span<float> out);
 // Rows [begin, end).
 Matrix<float> widen_keys(const kernels::KvRows& rows, std::int64_t begin, std::int64_t end);
 Matrix<float> widen_values(const kernels::KvRows& rows, std::int64_t begin, std::int64_t end);

@@ -25,5 +25,14 @@ TEST(GraphTest, ReachabilityFollowsDirections) {
   EXPECT_EQ(reachable_from(graph, {}), (std::vector<std::uint8_t>{0, 0, 0, 0}));
 }
 
+TEST(GraphTest, IsDescribedByItsDegreesAndWhatIsReached) {
+  BuildStats stats;
+  const std::uint32_t entry = 0;
+  describe_graph(Graph(LinkLists{{1, 2}, {0}, {}, {2}}), {&entry, 1}, stats);
+  EXPECT_EQ(stats.degree_mean, 1.0);
+  EXPECT_EQ(stats.degree_max, 2);
+  EXPECT_EQ(stats.reachable_frac, 0.75);
+}
+
 }  // namespace
 }  // namespace ra::index

@@ -178,5 +178,22 @@ TEST(KvCacheDeathTest, RefusesToOverrun) {
   EXPECT_DEATH(cache.append_stored(0, 38, 38, stored.data(), stored.data()), "capacity");
 }
 
+TEST(ScoreKeysTest, AreProductsWithTheWidenedKeysOfEveryType) {
+  for (const KvType type : {KvType::kF32, KvType::kBf16, KvType::kInt8}) {
+    KvCache cache(
+        {.layers = 1, .kv_heads = 2, .head_dim = 8, .value_dim = 8, .capacity = 40, .type = type});
+    const auto k = ra::testing::random_matrix(40, 16, 1), q = ra::testing::random_matrix(1, 8, 2);
+    cache.append(0, k.view(), k.view());
+    std::vector<float> scores(30), key(8);
+    score_keys(cache.rows(0, 1), q.row(0), scores);
+    for (std::size_t i = 0; i < scores.size(); ++i) {
+      widen_key(cache.rows(0, 1), i, key);
+      double want = 0;
+      for (std::size_t j = 0; j < 8; ++j) want += static_cast<double>(q.row(0)[j] * key[j]);
+      EXPECT_NEAR(scores[i], want, 1e-5) << i;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace ra::model

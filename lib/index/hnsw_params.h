@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parameters that the two HNSW baselines share, so that they can be compared setting by
+// setting.
+#pragma once
+
+#include <array>
+
+#include "lib/core/params.h"
+
+namespace ra::index {
+
+inline constexpr std::array kHnswParams{
+    ParamInfo{"m", "int", "32", 2, 256, false,
+              "links of a key per upper layer; twice that at the base"},
+    ParamInfo{"ef_construction", "int", "200", 1, 10000, false, "beam while building"},
+    ParamInfo{"metric", "raw|lift|query", "raw", 0, 0, false,
+              "nearness of keys: inner product, L2 on the sphere, or that in the query metric"},
+    ParamInfo{"share", "group|head", "group", 0, 0, false,
+              "one index per KV head, or one per query head"},
+    ParamInfo{"ef", "int", "100", 1, 1e9, true, "width of the search beam"},
+};
+
+}  // namespace ra::index
