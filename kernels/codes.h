@@ -34,6 +34,27 @@ struct CodeArgs {
   std::size_t out_stride = 0;
 };
 
+inline constexpr std::size_t kMostFilterQueries = 16;
+
+// Rows 16 block + key that score at least floors[g] with any query g, block by block in the order
+// of `a.blocks`; out, unused in `a`, is `rows` here: room for 16 n. Returns how many there are.
+// a.group <= kMostFilterQueries.
+template <Level L>
+std::size_t codes_at_least(const CodeArgs& a, const float* floors, std::uint32_t* rows) noexcept;
+
+template <>
+std::size_t codes_at_least<Level::kScalar>(const CodeArgs& a, const float* floors,
+                                           std::uint32_t* rows) noexcept;
+template <>
+std::size_t codes_at_least<Level::kAvx2>(const CodeArgs& a, const float* floors,
+                                         std::uint32_t* rows) noexcept;
+template <>
+std::size_t codes_at_least<Level::kAvx512>(const CodeArgs& a, const float* floors,
+                                           std::uint32_t* rows) noexcept;
+template <>
+std::size_t codes_at_least<Level::kAmx>(const CodeArgs& a, const float* floors,
+                                        std::uint32_t* rows) noexcept;
+
 template <Level L>
 void score_codes(const CodeArgs& a) noexcept;
 

@@ -47,6 +47,7 @@ constexpr OpTable make_table() {
       .score = score<Matrix>,
       .topk = topk<Vector>,
       .score_codes = score_codes<Matrix>,
+      .codes_at_least = codes_at_least<Matrix>,
       .encode_query = encode_query<Vector>,
       .run_scores = run_scores<selection(Vector)>,
       .runs_at_least = runs_at_least<selection(Vector)>,

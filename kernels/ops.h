@@ -43,6 +43,8 @@ struct OpTable {
   void (*score)(const ScoreArgs& a) noexcept;       // score.h
   std::size_t (*topk)(const TopkArgs& a) noexcept;  // topk.h
   void (*score_codes)(const CodeArgs& a) noexcept;  // codes.h
+  std::size_t (*codes_at_least)(const CodeArgs& a, const float* floors,
+                                std::uint32_t* rows) noexcept;  // codes.h
   float (*encode_query)(const float* y, std::size_t n, std::int8_t* out) noexcept;
   void (*run_scores)(const float* scores, const Run* runs, std::size_t n,
                      float* out) noexcept;  // runs.h

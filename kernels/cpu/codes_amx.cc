@@ -6,6 +6,7 @@
 #include <immintrin.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "kernels/codes.h"
@@ -42,10 +43,20 @@ RA_ALWAYS_INLINE void unpack(const std::uint8_t* block, std::size_t i, std::size
   }
 }
 
-// Queries g .. g + count - 1 with every block. Tile loads wait for the stores before them to leave
-// the core, so codes are widened, and sums read, a round away from the products.
-template <int Bits>
-void score_tile(const CodeArgs& a, std::size_t g, std::size_t count) {
+// Sums of up to kBlocks blocks, [kBlocks, kQueries, kCodeKeys], and what the offset of the codes
+// adds to those of each query.
+struct Sums {
+  const std::int32_t *of, *base;
+  RA_ALWAYS_INLINE __m512i row(std::size_t block, std::size_t query) const {
+    return _mm512_load_si512(of + (block * kQueries + query) * kCodeKeys);
+  }
+};
+
+// Queries g .. g + count - 1 with every block; take(j, n, sums) is called with blocks j .. j + n -
+// 1 in order. Tile loads wait for the stores before them to leave the core, so codes are widened,
+// and sums taken, a round away from the products.
+template <int Bits, class Take>
+void score_tile(const CodeArgs& a, std::size_t g, std::size_t count, const Take& take) {
   const std::size_t chunks = (a.rank + kCoordinates - 1) / kCoordinates;
   const std::size_t bytes = code_block_bytes(a.rank, Bits);
   alignas(64) std::int8_t queries[kMaxRank / kCoordinates * kTileBytes];
@@ -79,17 +90,9 @@ void score_tile(const CodeArgs& a, std::size_t g, std::size_t count) {
       unpack<Bits>(blocks_of(round, b), round % chunks * kCoordinates, a.rank,
                    wide[round % 2] + b * kTileBytes);
   };
-  const auto write = [&](std::size_t four) __attribute__((always_inline)) {
-    const std::size_t j = four * kBlocks, n = std::min(kBlocks, a.n - j);
-    for (std::size_t r = 0; r < count; ++r) {
-      const __m512i offset = _mm512_set1_epi32(base[r]);
-      float* out = a.out + (g + r) * a.out_stride + j * kCodeKeys;
-      for (std::size_t b = 0; b < n; ++b)
-        _mm512_storeu_ps(
-            out + b * kCodeKeys,
-            _mm512_cvtepi32_ps(_mm512_sub_epi32(
-                _mm512_load_si512(sums[four % 2] + (b * kQueries + r) * kCodeKeys), offset)));
-    }
+  const auto give = [&](std::size_t four) __attribute__((always_inline)) {
+    const std::size_t j = four * kBlocks;
+    take(j, std::min(kBlocks, a.n - j), Sums{sums[four % 2], base});
   };
   _tile_loadd(4, queries, 64);
   prepare(0);
@@ -122,24 +125,71 @@ void score_tile(const CodeArgs& a, std::size_t g, std::size_t count) {
     _tile_stored(2, to + 2 * kQueries * kCodeKeys, 64);
     _tile_stored(3, to + 3 * kQueries * kCodeKeys, 64);
     before_tile_loads();  // and after stores, of which the same is true
-    if (four > 0) write(four - 1);
+    if (four > 0) give(four - 1);
   }
-  if (rounds > 0) write(rounds / chunks - 1);
+  if (rounds > 0) give(rounds / chunks - 1);
 }
 
 template <int Bits>
 void score_all(const CodeArgs& a) {
-  for (std::size_t g = 0; g < a.group; g += kQueries)
-    score_tile<Bits>(a, g, std::min(kQueries, a.group - g));
+  for (std::size_t g = 0; g < a.group; g += kQueries) {
+    const std::size_t count = std::min(kQueries, a.group - g);
+    score_tile<Bits>(a, g, count, [&](std::size_t j, std::size_t n, const Sums& sums) {
+      for (std::size_t r = 0; r < count; ++r) {
+        const __m512i offset = _mm512_set1_epi32(sums.base[r]);
+        float* out = a.out + (g + r) * a.out_stride + j * kCodeKeys;
+        for (std::size_t b = 0; b < n; ++b)
+          _mm512_storeu_ps(out + b * kCodeKeys,
+                           _mm512_cvtepi32_ps(_mm512_sub_epi32(sums.row(b, r), offset)));
+      }
+    });
+  }
 }
+
+// Sums are compared as they are, with floors that hold the offset.
+template <int Bits>
+std::size_t filter(const CodeArgs& a, const float* floors, std::uint32_t* rows) {
+  constexpr float kBound = 1 << 25;  // beyond any sum
+  const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  std::int32_t least[kQueries];
+  for (std::size_t r = 0; r < a.group; ++r)
+    least[r] = static_cast<std::int32_t>(
+        floors[r] < kBound ? std::ceil(std::max(floors[r], -kBound)) : kBound);
+  std::size_t count = 0;
+  score_tile<Bits>(a, 0, a.group, [&](std::size_t j, std::size_t n, const Sums& sums) {
+    unsigned hits[kBlocks] = {};
+    for (std::size_t r = 0; r < a.group; ++r) {
+      const __m512i floor = _mm512_set1_epi32(least[r] + sums.base[r]);
+      RA_UNROLL(4)
+      for (std::size_t b = 0; b < kBlocks; ++b)
+        hits[b] |= _mm512_cmpge_epi32_mask(sums.row(b, r), floor);
+    }
+    for (std::size_t b = 0; b < n; ++b) {
+      const std::size_t block = a.blocks != nullptr ? a.blocks[j + b] : a.first + j + b;
+      const __m512i at =
+          _mm512_add_epi32(lanes, _mm512_set1_epi32(static_cast<int>(block * kCodeKeys)));
+      _mm512_mask_compressstoreu_epi32(rows + count, static_cast<__mmask16>(hits[b]), at);
+      count += static_cast<std::size_t>(__builtin_popcount(hits[b]));
+    }
+  });
+  return count;
+}
+
+constexpr std::size_t kWorthIt = 3;  // a tile of one or two queries is no faster than lanes
 
 }  // namespace
 
 template <>
 void score_codes<Level::kAmx>(const CodeArgs& a) noexcept {
-  constexpr std::size_t kWorthIt = 3;  // a tile of one or two queries is no faster than lanes
   if (a.group < kWorthIt || a.rank == 0) return score_codes<Level::kAvx512>(a);
   a.bits == 8 ? score_all<8>(a) : score_all<4>(a);
+}
+
+template <>
+std::size_t codes_at_least<Level::kAmx>(const CodeArgs& a, const float* floors,
+                                        std::uint32_t* rows) noexcept {
+  if (a.group < kWorthIt || a.rank == 0) return codes_at_least<Level::kAvx512>(a, floors, rows);
+  return a.bits == 8 ? filter<8>(a, floors, rows) : filter<4>(a, floors, rows);
 }
 
 }  // namespace ra::kernels

@@ -7,6 +7,7 @@
 
 #include "kernels/codes.h"
 #include "kernels/cpu/encode_query.h"
+#include "kernels/cpu/filter_codes.h"
 #include "kernels/types.h"
 
 namespace ra::kernels {
@@ -63,6 +64,19 @@ void score_codes<Level::kAvx2>(const CodeArgs& a) noexcept {
       a.bits == 8 ? score_block<8>(a, block, q, out) : score_block<4>(a, block, q, out);
     }
   }
+}
+
+template <>
+std::size_t codes_at_least<Level::kAvx2>(const CodeArgs& a, const float* floors,
+                                         std::uint32_t* rows) noexcept {
+  return filter_scores<Level::kAvx2>(a, floors, rows, [](const float* scores, float floor) {
+    const __m256 f = _mm256_set1_ps(floor);
+    const auto low = static_cast<unsigned>(
+        _mm256_movemask_ps(_mm256_cmp_ps(_mm256_load_ps(scores), f, _CMP_GE_OQ)));
+    const auto high = static_cast<unsigned>(
+        _mm256_movemask_ps(_mm256_cmp_ps(_mm256_load_ps(scores + 8), f, _CMP_GE_OQ)));
+    return high << 8 | low;
+  });
 }
 
 template <>

@@ -7,6 +7,7 @@
 
 #include "kernels/codes.h"
 #include "kernels/cpu/encode_query.h"
+#include "kernels/cpu/filter_codes.h"
 #include "kernels/cpu/unroll.h"
 #include "kernels/types.h"
 
@@ -93,6 +94,14 @@ void score_all(const CodeArgs& a) {
 template <>
 void score_codes<Level::kAvx512>(const CodeArgs& a) noexcept {
   a.bits == 8 ? score_all<8>(a) : score_all<4>(a);
+}
+
+template <>
+std::size_t codes_at_least<Level::kAvx512>(const CodeArgs& a, const float* floors,
+                                           std::uint32_t* rows) noexcept {
+  return filter_scores<Level::kAvx512>(a, floors, rows, [](const float* scores, float floor) {
+    return unsigned{_mm512_cmp_ps_mask(_mm512_load_ps(scores), _mm512_set1_ps(floor), _CMP_GE_OQ)};
+  });
 }
 
 template <>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/codes.h"
 #include "kernels/cpu/encode_query.h"
+#include "kernels/cpu/filter_codes.h"
 
 namespace ra::kernels {
 namespace {
@@ -26,6 +27,16 @@ void score_codes<Level::kScalar>(const CodeArgs& a) noexcept {
         a.out[g * a.out_stride + j * kCodeKeys + key] = static_cast<float>(sum);
       }
   }
+}
+
+template <>
+std::size_t codes_at_least<Level::kScalar>(const CodeArgs& a, const float* floors,
+                                           std::uint32_t* rows) noexcept {
+  return filter_scores<Level::kScalar>(a, floors, rows, [](const float* scores, float floor) {
+    unsigned mask = 0;
+    for (unsigned i = 0; i < kCodeKeys; ++i) mask |= (scores[i] >= floor ? 1u : 0u) << i;
+    return mask;
+  });
 }
 
 template <>

@@ -76,4 +76,11 @@ void best_unranked(std::span<const float> scores, std::span<const std::uint32_t>
     if (!std::isnan(scores[j])) hits.push_back({ids[j], scores[j]});
 }
 
+float mth_largest(std::span<const float> scores, std::size_t m, CutScratch& s) {
+  RA_CHECK(0 < m && m <= scores.size());
+  float floor = 0;
+  largest(scores, m, floor, s);
+  return floor;
+}
+
 }  // namespace ra::index

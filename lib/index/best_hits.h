@@ -30,4 +30,7 @@ void best_hits(std::span<const float> scores, std::span<const std::uint32_t> ids
 void best_unranked(std::span<const float> scores, std::span<const std::uint32_t> ids, std::size_t k,
                    CutScratch& s, std::vector<Hit>& hits);
 
+// The m-th largest score, NaN the smallest of all; 1 <= m <= scores.size().
+float mth_largest(std::span<const float> scores, std::size_t m, CutScratch& s);
+
 }  // namespace ra::index

@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <utility>
+#include <vector>
 
+#include "kernels/ops.h"
 #include "lib/index/best_hits.h"
 #include "lib/index/build_clock.h"
 #include "lib/index/index_state.h"
@@ -21,11 +24,27 @@ constexpr std::array kQscanParams{
     ParamInfo{"rerank", "int", "800", 1, 1e9, true, "keys scored exactly after the scan"},
 };
 
+// Of the keys every eighth is scored first, and from its scores comes the floor that the others
+// must reach: nearly as many do as are wanted, and their scores are never written down. One key in
+// eight all along the context, since good keys come in stretches.
+constexpr std::size_t kSampled = 8;
+
+// The sampled keys, then the others.
+Matrix<float> sample_first(MatView<const float> keys) {
+  Matrix<float> rows(keys.rows, keys.cols);
+  std::size_t to = 0;
+  for (std::size_t i = 0; i < keys.rows; i += kSampled)
+    std::copy_n(keys.row(i), keys.cols, rows.row(to++));
+  for (std::size_t i = 0; i < keys.rows; ++i)
+    if (i % kSampled != 0) std::copy_n(keys.row(i), keys.cols, rows.row(to++));
+  return rows;
+}
+
 struct ScanScratch final : SearchScratch {
   std::vector<std::int8_t> codes;
-  std::vector<float> approximate, exact;
+  std::vector<float> sample, exact, floors;
+  std::vector<std::uint32_t> rows;  // that reach the floor of any query, later their keys
   CutScratch cut;
-  std::vector<std::uint32_t> ids;
 };
 
 class CodedScan final : public VectorIndex {
@@ -34,7 +53,8 @@ class CodedScan final : public VectorIndex {
             const BuildClock& clock)
       : keys_(in.keys, in.stored),
         space_(std::move(space)),
-        codes_(space_, in.keys, o.bits),
+        codes_(space_, sample_first(in.keys).view(), o.bits),
+        sampled_((in.keys.rows + kSampled - 1) / kSampled),
         rerank_(o.rerank) {
     stats_.key_bytes = static_cast<std::int64_t>(keys_.bytes());
     stats_.build_ms = clock.wall_ms();
@@ -49,29 +69,14 @@ class CodedScan final : public VectorIndex {
                      std::span<std::vector<Hit>> hits) const override {
     check_search(queries, keys_.cols(), p, hits);
     auto& s = static_cast<ScanScratch&>(scratch);
-    const std::size_t n = keys_.rows(), group = queries.rows, k = static_cast<std::size_t>(p.k);
-    const std::size_t stride = codes_.blocks() * kernels::kCodeKeys;
     const std::size_t wanted = p.effort > 0 ? static_cast<std::size_t>(p.effort) : rerank_;
-    const std::size_t m = std::min(n, std::max(wanted, k));
-    s.approximate.resize(std::max(s.approximate.size(), group * stride));
-    s.exact.resize(std::max(s.exact.size(), m));
-    s.codes.resize(std::max(s.codes.size(), group * codes_.rank()));
-    for (std::size_t r = 0; r < group; ++r)
-      codes_.encode(queries.row(r), &s.codes[r * codes_.rank()]);
-    codes_.score_all(s.codes.data(), group, s.approximate.data(), stride);
-    for (std::size_t r = 0; r < group; ++r) {
-      const auto best = cut({&s.approximate[r * stride], n}, m, s.cut);
-      s.ids.assign(best.begin(), best.end());
-      keys_.score_ids(queries.row_range(r, 1), s.ids, s.exact.data(), m);
-      best_hits({s.exact.data(), m}, s.ids, k, s.cut, hits[r]);
+    const std::size_t k = static_cast<std::size_t>(p.k), m = std::max(wanted, k);
+    SearchStats stats;
+    for (std::size_t r = 0; r < queries.rows; r += kernels::kMostFilterQueries) {
+      const std::size_t count = std::min(kernels::kMostFilterQueries, queries.rows - r);
+      search_some(queries.row_range(r, count), k, m, p.ranked, s, hits.subspan(r, count), stats);
     }
-    const auto scanned = static_cast<std::int64_t>(group * n),
-               exact = static_cast<std::int64_t>(group * m);
-    return {.distances = scanned + exact,
-            .coded = scanned,
-            .bytes = static_cast<std::int64_t>(codes_.blocks() * codes_.block_bytes()) +
-                     exact * static_cast<std::int64_t>(keys_.row_bytes()),
-            .hops = 0};
+    return stats;
   }
 
   std::size_t memory_bytes() const override { return keys_.bytes() + codes_.bytes(); }
@@ -85,12 +90,73 @@ class CodedScan final : public VectorIndex {
   }
 
  private:
+  void search_some(MatView<const float> queries, std::size_t k, std::size_t m, bool ranked,
+                   ScanScratch& s, std::span<std::vector<Hit>> hits, SearchStats& stats) const;
+  std::size_t find_rows(std::size_t group, std::size_t m, ScanScratch& s) const;
+  std::uint32_t key_of(std::size_t row) const;
+
   KeyRows keys_;
   CodeSpace space_;
-  KeyCodes codes_;
+  KeyCodes codes_;       // of the keys in the order of sample_first
+  std::size_t sampled_;  // rows
   std::size_t rerank_;
   BuildStats stats_;
 };
+
+std::uint32_t CodedScan::key_of(std::size_t row) const {
+  if (row < sampled_) return static_cast<std::uint32_t>(row * kSampled);
+  const std::size_t other = row - sampled_;
+  return static_cast<std::uint32_t>(other + other / (kSampled - 1) + 1);
+}
+
+// s.rows = about the m best rows of each query, those of all queries together. Returns how many.
+std::size_t CodedScan::find_rows(std::size_t group, std::size_t m, ScanScratch& s) const {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  const std::size_t blocks = (sampled_ + kernels::kCodeKeys - 1) / kernels::kCodeKeys,
+                    stride = blocks * kernels::kCodeKeys,
+                    rows = std::min(stride, keys_.rows()),  // that the sample's blocks hold
+      rank = (m * rows + keys_.rows() - 1) / keys_.rows();
+  s.floors.assign(group, -kInfinity);
+  s.rows.resize(std::max(s.rows.size(), codes_.blocks() * kernels::kCodeKeys));
+  if (rank >= rows)
+    return codes_.at_least(s.codes.data(), group, 0, s.floors.data(), s.rows.data());
+  s.sample.resize(std::max(s.sample.size(), group * stride));
+  codes_.score_first(s.codes.data(), group, blocks, s.sample.data(), stride);
+  for (std::size_t r = 0; r < group; ++r)
+    s.floors[r] = mth_largest({&s.sample[r * stride], sampled_}, std::min(rank, sampled_), s.cut);
+  const kernels::Run sample{.at = 0, .rows = static_cast<std::uint32_t>(rows)};
+  const std::size_t first = kernels::ops().runs_at_least({.scores = s.sample.data(),
+                                                          .stride = stride,
+                                                          .group = group,
+                                                          .runs = &sample,
+                                                          .n = 1,
+                                                          .floors = s.floors.data(),
+                                                          .out = s.rows.data()});
+  return first + codes_.at_least(s.codes.data(), group, blocks, s.floors.data(), &s.rows[first]);
+}
+
+void CodedScan::search_some(MatView<const float> queries, std::size_t k, std::size_t m, bool ranked,
+                            ScanScratch& s, std::span<std::vector<Hit>> hits,
+                            SearchStats& stats) const {
+  const std::size_t n = keys_.rows(), group = queries.rows;
+  s.codes.resize(std::max(s.codes.size(), group * codes_.rank()));
+  for (std::size_t r = 0; r < group; ++r)
+    codes_.encode(queries.row(r), &s.codes[r * codes_.rank()]);
+  std::size_t found = find_rows(group, m, s);
+  if (found < std::min(k, n)) found = find_rows(group, n, s);  // the sample misled
+  for (std::size_t i = 0; i < found; ++i) s.rows[i] = key_of(s.rows[i]);
+  const std::span<const std::uint32_t> ids(s.rows.data(), found);
+  s.exact.resize(std::max(s.exact.size(), group * found));
+  keys_.score_ids(queries, ids, s.exact.data(), found);
+  for (std::size_t r = 0; r < group; ++r)
+    (ranked ? best_hits : best_unranked)({&s.exact[r * found], found}, ids, k, s.cut, hits[r]);
+  const auto scanned = static_cast<std::int64_t>(group * n),
+             exact = static_cast<std::int64_t>(group * found);
+  stats.distances += scanned + exact;
+  stats.coded += scanned;
+  stats.bytes +=
+      static_cast<std::int64_t>(codes_.blocks() * codes_.block_bytes() + found * keys_.row_bytes());
+}
 
 CodedScanOptions qscan_options(const ParamReader& params) {
   return {.bits = 8, .rerank = static_cast<std::size_t>(params.integers("rerank").front())};

@@ -135,31 +135,43 @@ void KeyCodes::decode(std::size_t i, float* out) const {
   }
 }
 
-kernels::CodeArgs KeyCodes::args(const std::int8_t* queries, std::size_t group, float* out,
-                                 std::size_t out_stride) const {
+kernels::CodeArgs KeyCodes::args(const std::int8_t* queries, std::size_t group) const {
   return {.q = queries,
           .q_stride = rank_,
           .group = group,
           .rank = rank_,
           .codes = codes_.data(),
-          .bits = bits_,
-          .n = blocks(),
-          .out = out,
-          .out_stride = out_stride};
+          .bits = bits_};
 }
 
 void KeyCodes::score(const std::int8_t* queries, std::size_t group,
                      std::span<const std::uint32_t> ids, float* out, std::size_t out_stride) const {
   if (ids.empty()) return;
-  kernels::CodeArgs a = args(queries, group, out, out_stride);
+  kernels::CodeArgs a = args(queries, group);
   a.blocks = ids.data();
   a.n = ids.size();
+  a.out = out;
+  a.out_stride = out_stride;
   kernels::ops().score_codes(a);
 }
 
-void KeyCodes::score_all(const std::int8_t* queries, std::size_t group, float* out,
-                         std::size_t out_stride) const {
-  kernels::ops().score_codes(args(queries, group, out, out_stride));
+void KeyCodes::score_first(const std::int8_t* queries, std::size_t group, std::size_t n, float* out,
+                           std::size_t out_stride) const {
+  kernels::CodeArgs a = args(queries, group);
+  a.n = n;
+  a.out = out;
+  a.out_stride = out_stride;
+  kernels::ops().score_codes(a);
+}
+
+std::size_t KeyCodes::at_least(const std::int8_t* queries, std::size_t group, std::size_t first,
+                               const float* floors, std::uint32_t* rows) const {
+  kernels::CodeArgs a = args(queries, group);
+  a.first = first;
+  a.n = blocks() - first;
+  std::size_t count = kernels::ops().codes_at_least(a, floors, rows);
+  while (count > 0 && rows[count - 1] >= rows_) --count;
+  return count;
 }
 
 }  // namespace ra::index

@@ -59,5 +59,15 @@ TEST(BestHitsTest, CutKeepsTheEarlierOfTies) {
   EXPECT_EQ(at(9).size(), 6u);
 }
 
+TEST(BestHitsTest, MthLargestIsTheScoreAtTheCut) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<float> scores{1, 2, nan, 3, 1, 2};
+  CutScratch scratch;
+  std::vector<float> all;
+  for (std::size_t m = 1; m <= 5; ++m) all.push_back(mth_largest(scores, m, scratch));
+  EXPECT_EQ(all, (std::vector<float>{3, 2, 2, 1, 1}));
+  EXPECT_EQ(mth_largest(scores, 6, scratch), -std::numeric_limits<float>::infinity());
+}
+
 }  // namespace
 }  // namespace ra::index

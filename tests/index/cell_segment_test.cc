@@ -39,7 +39,7 @@ std::vector<float> scores_by(const KeyCodes& codes, const float* query) {
   std::vector<std::int8_t> q(codes.rank());
   std::vector<float> out(codes.blocks() * kernels::kCodeKeys);
   const float unit = codes.encode(query, q.data());
-  codes.score_all(q.data(), 1, out.data(), out.size());
+  codes.score_first(q.data(), 1, codes.blocks(), out.data(), out.size());
   for (float& v : out) v *= unit;
   return out;
 }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 #include "lib/index/scores.h"
 #include "tests/index/synthetic.h"
@@ -19,7 +20,7 @@ double correlation(const KeyCodes& codes, const Matrix<float>& keys, const Matri
     units.push_back(codes.encode(queries.row(r), &q[r * codes.rank()]));
   const std::size_t n = keys.rows(), stride = codes.blocks() * kernels::kCodeKeys;
   std::vector<float> out(queries.rows() * stride);
-  codes.score_all(q.data(), queries.rows(), out.data(), stride);
+  codes.score_first(q.data(), queries.rows(), codes.blocks(), out.data(), stride);
   double total = 0;
   for (std::size_t r = 0; r < queries.rows(); ++r) {
     double a = 0, b = 0, aa = 0, bb = 0, ab = 0;
@@ -69,7 +70,7 @@ TEST(KeyCodesTest, BlocksMayBePicked) {
   std::int8_t q[8];
   EXPECT_GT(codes.encode(set.test.row(0), q), 0);
   std::vector<float> all(80), picked(32);
-  codes.score_all(q, 1, all.data(), 80);
+  codes.score_first(q, 1, codes.blocks(), all.data(), 80);
   const std::uint32_t blocks[] = {3, 1};
   codes.score(q, 1, blocks, picked.data(), 32);
   for (std::size_t i = 0; i < 16; ++i) {
@@ -102,9 +103,27 @@ TEST(KeyCodesTest, ConstantKeysAndZeroQueriesScoreZero) {
     std::int8_t q[8];
     EXPECT_EQ(codes.encode(query.row(0), q), 0);
     std::vector<float> out(32, 1.0f);
-    codes.score_all(q, 1, out.data(), 32);
+    codes.score_first(q, 1, codes.blocks(), out.data(), 32);
     for (const float v : out) EXPECT_EQ(v, 0);
   }
+}
+
+TEST(KeyCodesTest, AtLeastLeavesPaddingOut) {
+  const auto set = testing::ood_set(70, 8, 1, 9);
+  const KeyCodes codes(plain_space(set.keys.view()), set.keys.view(), 4);
+  std::vector<std::int8_t> q(2 * codes.rank());
+  for (std::size_t r = 0; r < 2; ++r) codes.encode(set.test.row(r), &q[r * codes.rank()]);
+  std::vector<float> scores(2 * 80);
+  codes.score_first(q.data(), 2, 5, scores.data(), 80);
+  const float floors[] = {scores[20], scores[80 + 69]};
+  std::vector<std::uint32_t> want, rows(80);
+  for (std::uint32_t i = 16; i < 70; ++i)
+    if (scores[i] >= floors[0] || scores[80 + i] >= floors[1]) want.push_back(i);
+  rows.resize(codes.at_least(q.data(), 2, 1, floors, rows.data()));
+  EXPECT_EQ(rows, want);
+  const float lowest[] = {-std::numeric_limits<float>::infinity(), scores[80]};
+  rows.resize(80);
+  EXPECT_EQ(codes.at_least(q.data(), 2, 0, lowest, rows.data()), 70u);
 }
 
 }  // namespace

@@ -65,6 +65,99 @@ void check(const OpTable& table, std::size_t rank, int bits, std::size_t group,
   }
 }
 
+struct Codes {
+  std::vector<std::uint8_t> codes;
+  std::vector<std::int8_t> q;
+  CodeArgs args;
+};
+
+Codes random_codes(std::size_t rank, int bits, std::size_t group, std::size_t n) {
+  Rng rng(rank + static_cast<std::size_t>(bits) * group + n);
+  Codes c;
+  for (std::size_t i = 0; i < kBlocks * code_block_bytes(rank, bits); ++i)
+    c.codes.push_back(static_cast<std::uint8_t>(rng.below(256)));
+  for (std::size_t i = 0; i < group * rank; ++i)
+    c.q.push_back(static_cast<std::int8_t>(static_cast<int>(rng.below(256)) - 128));
+  c.args = {.q = c.q.data(),
+            .q_stride = rank,
+            .group = group,
+            .rank = rank,
+            .codes = c.codes.data(),
+            .bits = bits,
+            .n = n};
+  return c;
+}
+
+// What codes_at_least should return, by score_codes.
+std::vector<std::uint32_t> rows_at_least(const OpTable& table, CodeArgs a,
+                                         const std::vector<float>& floors) {
+  std::vector<float> scores(a.group * a.n * kCodeKeys);
+  a.out = scores.data();
+  a.out_stride = a.n * kCodeKeys;
+  table.score_codes(a);
+  std::vector<std::uint32_t> rows;
+  for (std::size_t j = 0; j < a.out_stride; ++j) {
+    bool any = false;
+    for (std::size_t g = 0; g < a.group; ++g) any |= scores[g * a.out_stride + j] >= floors[g];
+    const std::size_t block =
+        a.blocks != nullptr ? a.blocks[j / kCodeKeys] : a.first + j / kCodeKeys;
+    if (any) rows.push_back(static_cast<std::uint32_t>(block * kCodeKeys + j % kCodeKeys));
+  }
+  return rows;
+}
+
+void check_filter(const OpTable& table, std::size_t rank, int bits, std::size_t group,
+                  const std::uint32_t* blocks, std::size_t n) {
+  Codes c = random_codes(rank, bits, group, n);
+  c.args.blocks = blocks;
+  c.args.first = blocks == nullptr ? 1 : 0;
+  Rng rng(n);
+  std::vector<float> scores(group * n * kCodeKeys);
+  CodeArgs scored = c.args;
+  scored.out = scores.data();
+  scored.out_stride = n * kCodeKeys;
+  table.score_codes(scored);
+  constexpr float kNever = std::numeric_limits<float>::infinity();
+  for (const float more : {0.0f, 0.5f, kNever, -kNever, std::nanf("")}) {
+    std::vector<float> floors(group, kNever);
+    // Floors that single scores just reach, or just miss.
+    for (std::size_t g = 0; g < group && n > 0; g += 2)
+      floors[g] = scores[g * n * kCodeKeys + rng.below(n * kCodeKeys)] + more;
+    std::vector<std::uint32_t> rows(n * kCodeKeys + 1, 7);
+    const std::size_t count = table.codes_at_least(c.args, floors.data(), rows.data());
+    ASSERT_LE(count, n * kCodeKeys);
+    EXPECT_EQ(rows.back(), 7u);
+    rows.resize(count);
+    ASSERT_EQ(rows, rows_at_least(table, c.args, floors))
+        << "rank " << rank << " bits " << bits << " group " << group << " n " << n;
+  }
+}
+
+TEST_P(CodesTest, FilterFindsWhatScoresAtLeastTheFloorOfAnyQuery) {
+  const std::uint32_t blocks[] = {4, 8, 0, 3, 5, 1, 7, 2, 2};
+  for (const std::size_t rank : {0u, 8u, 32u, 40u, 64u, 128u, 136u})
+    for (const int bits : {4, 8}) {
+      check_filter(table(), rank, bits, 7, nullptr, 8);
+      check_filter(table(), rank, bits, 7, blocks, 9);
+    }
+  for (std::size_t group = 0; group <= kMostFilterQueries; ++group)
+    for (std::size_t n = 0; n <= 6; ++n) check_filter(table(), 64, 8, group, blocks, n);
+}
+
+// More blocks than any level takes at a time.
+TEST_P(CodesTest, FilterKeepsTheOrderOfManyBlocks) {
+  Codes c = random_codes(16, 4, 5, 1);
+  std::vector<std::uint32_t> blocks;
+  for (std::uint32_t j = 0; j < 100; ++j) blocks.push_back(j * 5 % kBlocks);
+  c.args.blocks = blocks.data();
+  c.args.n = blocks.size();
+  const std::vector<float> floors(5, 100.0f);
+  std::vector<std::uint32_t> rows(1600);
+  rows.resize(table().codes_at_least(c.args, floors.data(), rows.data()));
+  EXPECT_GT(rows.size(), 100u);
+  EXPECT_EQ(rows, rows_at_least(table(), c.args, floors));
+}
+
 TEST_P(CodesTest, EqualsPlainArithmeticForEveryRank) {
   const std::uint32_t blocks[] = {8, 0, 3, 3, 5, 1};
   for (std::size_t rank = 0; rank <= 136; rank += 8)

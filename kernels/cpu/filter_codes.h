@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// codes_at_least by way of score_codes: a few blocks at a time, whose scores stay in the
+// first-level cache.
+#pragma once
+
+#include <algorithm>
+
+#include "kernels/codes.h"
+
+namespace ra::kernels {
+
+// mask_of(const float* scores, float floor): bit i set if scores[i] >= floor, of kCodeKeys scores.
+template <Level L, class MaskOf>
+std::size_t filter_scores(const CodeArgs& a, const float* floors, std::uint32_t* rows,
+                          const MaskOf& mask_of) noexcept {
+  constexpr std::size_t kBlocks = 16, kStride = kBlocks * kCodeKeys;
+  alignas(64) float scores[kMostFilterQueries * kStride];
+  std::size_t count = 0;
+  for (std::size_t j = 0; j < a.n; j += kBlocks) {
+    CodeArgs part = a;
+    part.n = std::min(kBlocks, a.n - j);
+    part.first = a.first + j;
+    if (a.blocks != nullptr) part.blocks = a.blocks + j;
+    part.out = scores;
+    part.out_stride = kStride;
+    score_codes<L>(part);
+    for (std::size_t b = 0; b < part.n; ++b) {
+      unsigned mask = 0;
+      for (std::size_t g = 0; g < a.group; ++g)
+        mask |= mask_of(scores + g * kStride + b * kCodeKeys, floors[g]);
+      const std::size_t row = (a.blocks != nullptr ? part.blocks[b] : part.first + b) * kCodeKeys;
+      for (; mask != 0; mask &= mask - 1)
+        rows[count++] =
+            static_cast<std::uint32_t>(row + static_cast<std::size_t>(__builtin_ctz(mask)));
+    }
+  }
+  return count;
+}
+
+}  // namespace ra::kernels
