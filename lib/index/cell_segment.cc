@@ -33,21 +33,10 @@ CellSegment::CellSegment(MatView<const float> keys, const Cells& cells, std::uin
   mean_codes_ = KeyCodes(space, all.view(), 8);
   centre_ = std::move(space.mean);
   if (key_bits == 0) return;
-  const CodeSpace none{std::vector<float>(keys.cols), {}, {}};
-  key_codes_ = KeyCodes(none, differences(keys).view(), key_bits);
-}
-
-// Keys in list order, less the decoded means of their cells.
-Matrix<float> CellSegment::differences(MatView<const float> keys) const {
-  Matrix<float> d(keys.rows, keys.cols);
-  std::vector<float> mean(mean_codes_.rank());
-  for (std::size_t c = 0; c < cell_.count(); ++c) {
-    mean_codes_.decode(first_cell_block_ * kernels::kCodeKeys + c, mean.data());
-    for (std::uint32_t row = cell_.begin[c]; row < cell_.begin[c + 1]; ++row)
-      for (std::size_t j = 0; j < keys.cols; ++j)
-        d.row(row)[j] = keys.row(order_[row])[j] - centre_[j] - mean[j];
-  }
-  return d;
+  Matrix<float> rows(keys.rows, keys.cols);
+  for (std::uint32_t row = 0; row < keys.rows; ++row)
+    std::copy_n(keys.row(order_[row]), keys.cols, rows.row(row));
+  key_codes_ = KeyCodes({centre_, {}, {}}, rows.view(), key_bits);
 }
 
 std::size_t CellSegment::bytes() const {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Some consecutive keys in two levels of cells, complete in themselves: what `qivf` appends. Their
-// means are coded in 8 bits a coordinate, keys by what they differ from the code of their cell: of
-// that, 4 bits a coordinate are enough to rank them.
+// Some consecutive keys in two levels of cells, complete in themselves: what `qivf` appends. Means
+// are coded in 8 bits a coordinate; of keys 4 bits are enough to find those that are scored
+// exactly. One coded key in 16 is in no cell: every search scores them all, and how many of them
+// are good says how good a key of a cell must be.
 #pragma once
 
 #include <cstddef>
@@ -33,23 +34,20 @@ class CellSegment {
   std::size_t bytes() const;
 
   // Codes of the means of the top cells, from block 0 on, and of the cells, from block
-  // first_cell_block() on. Score of a mean = centre(query) + unit * score by its code.
+  // first_cell_block() on. Score of a mean or a key = centre(query) + unit * score by its code.
   const KeyCodes& mean_codes() const { return mean_codes_; }
   std::uint32_t first_cell_block() const { return first_cell_block_; }
   float centre(const float* query) const;
-  // Score of a key = that of its cell + unit * score by its code.
   const KeyCodes& key_codes() const { return key_codes_; }
 
   Cells cells() const;  // what it was made of
 
  private:
-  Matrix<float> differences(MatView<const float> keys) const;
-
   std::uint32_t first_key_;
   std::vector<std::uint16_t> order_;  // key of each row, from first_key on
   CellLevel top_, cell_;
   std::uint32_t first_cell_block_;
-  std::vector<float> centre_;  // [dim] what codes of means are relative to
+  std::vector<float> centre_;  // [dim] what codes are relative to
   KeyCodes mean_codes_, key_codes_;
 };
 

@@ -25,9 +25,13 @@ constexpr std::array kQscanParams{
 };
 
 // Of the keys every eighth is scored first, and from its scores comes the floor that the others
-// must reach: nearly as many do as are wanted, and their scores are never written down. One key in
+// must reach: about as many do as are wanted, and their scores are never written down. One key in
 // eight all along the context, since good keys come in stretches.
 constexpr std::size_t kSampled = 8;
+
+// All keys are scored first if they are but so many times those wanted, or if fewer samples than
+// this would set the floor.
+constexpr std::size_t kFew = 8, kRough = 12;
 
 // The sampled keys, then the others.
 Matrix<float> sample_first(MatView<const float> keys) {
@@ -112,19 +116,20 @@ std::uint32_t CodedScan::key_of(std::size_t row) const {
 // s.rows = about the m best rows of each query, those of all queries together. Returns how many.
 std::size_t CodedScan::find_rows(std::size_t group, std::size_t m, ScanScratch& s) const {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  const std::size_t blocks = (sampled_ + kernels::kCodeKeys - 1) / kernels::kCodeKeys,
-                    stride = blocks * kernels::kCodeKeys,
-                    rows = std::min(stride, keys_.rows()),  // that the sample's blocks hold
-      rank = (m * rows + keys_.rows() - 1) / keys_.rows();
+  const std::size_t n = keys_.rows(),
+                    sampled = n < kFew * m || m < kRough * kSampled ? n : sampled_,
+                    rank = (m * sampled + n - 1) / n;
+  const std::size_t blocks = (sampled + kernels::kCodeKeys - 1) / kernels::kCodeKeys,
+                    stride = blocks * kernels::kCodeKeys;
   s.floors.assign(group, -kInfinity);
   s.rows.resize(std::max(s.rows.size(), codes_.blocks() * kernels::kCodeKeys));
-  if (rank >= rows)
-    return codes_.at_least(s.codes.data(), group, 0, s.floors.data(), s.rows.data());
+  if (rank >= sampled)
+    return codes_.at_least_from(s.codes.data(), group, 0, s.floors.data(), s.rows.data());
   s.sample.resize(std::max(s.sample.size(), group * stride));
   codes_.score_first(s.codes.data(), group, blocks, s.sample.data(), stride);
   for (std::size_t r = 0; r < group; ++r)
-    s.floors[r] = mth_largest({&s.sample[r * stride], sampled_}, std::min(rank, sampled_), s.cut);
-  const kernels::Run sample{.at = 0, .rows = static_cast<std::uint32_t>(rows)};
+    s.floors[r] = mth_largest({&s.sample[r * stride], sampled}, rank, s.cut);
+  const kernels::Run sample{.at = 0, .rows = static_cast<std::uint32_t>(std::min(stride, n))};
   const std::size_t first = kernels::ops().runs_at_least({.scores = s.sample.data(),
                                                           .stride = stride,
                                                           .group = group,
@@ -132,7 +137,8 @@ std::size_t CodedScan::find_rows(std::size_t group, std::size_t m, ScanScratch& 
                                                           .n = 1,
                                                           .floors = s.floors.data(),
                                                           .out = s.rows.data()});
-  return first + codes_.at_least(s.codes.data(), group, blocks, s.floors.data(), &s.rows[first]);
+  return first +
+         codes_.at_least_from(s.codes.data(), group, blocks, s.floors.data(), &s.rows[first]);
 }
 
 void CodedScan::search_some(MatView<const float> queries, std::size_t k, std::size_t m, bool ranked,

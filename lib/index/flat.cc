@@ -18,7 +18,7 @@ constexpr std::size_t kBlock = 256;
 constexpr std::array kParams{
     ParamInfo{"bits", "all|8|4", "all", 0, 0, false,
               "of a coordinate in the scan; fewer than all: the best are then scored exactly"},
-    ParamInfo{"rerank", "int", "300", 1, 1e9, false, "with bits=8 or 4: keys scored exactly"},
+    ParamInfo{"rerank", "int", "200", 1, 1e9, false, "with bits=8 or 4: keys scored exactly"},
 };
 
 struct FlatScratch final : SearchScratch {

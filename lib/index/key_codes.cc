@@ -164,14 +164,30 @@ void KeyCodes::score_first(const std::int8_t* queries, std::size_t group, std::s
   kernels::ops().score_codes(a);
 }
 
-std::size_t KeyCodes::at_least(const std::int8_t* queries, std::size_t group, std::size_t first,
-                               const float* floors, std::uint32_t* rows) const {
-  kernels::CodeArgs a = args(queries, group);
-  a.first = first;
-  a.n = blocks() - first;
+std::size_t KeyCodes::at_least(const kernels::CodeArgs& a, const float* floors,
+                               std::uint32_t* rows) const {
   std::size_t count = kernels::ops().codes_at_least(a, floors, rows);
   while (count > 0 && rows[count - 1] >= rows_) --count;
   return count;
+}
+
+std::size_t KeyCodes::at_least(const std::int8_t* queries, std::size_t group,
+                               std::span<const std::uint32_t> ids, const float* floors,
+                               std::uint32_t* rows) const {
+  if (ids.empty()) return 0;
+  kernels::CodeArgs a = args(queries, group);
+  a.blocks = ids.data();
+  a.n = ids.size();
+  return at_least(a, floors, rows);
+}
+
+std::size_t KeyCodes::at_least_from(const std::int8_t* queries, std::size_t group,
+                                    std::size_t first, const float* floors,
+                                    std::uint32_t* rows) const {
+  kernels::CodeArgs a = args(queries, group);
+  a.first = first;
+  a.n = blocks() - first;
+  return at_least(a, floors, rows);
 }
 
 }  // namespace ra::index

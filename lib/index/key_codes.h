@@ -54,16 +54,20 @@ class KeyCodes {
              float* out, std::size_t out_stride) const;
   void score_first(const std::int8_t* queries, std::size_t group, std::size_t n, float* out,
                    std::size_t out_stride) const;
-  // Rows of blocks [first, blocks()) that score at least floors[g] with any query g, ascending, in
-  // rows[0 ..), which has room for 16 a block; padding left out. Returns how many.
-  // group <= kernels::kMostFilterQueries.
-  std::size_t at_least(const std::int8_t* queries, std::size_t group, std::size_t first,
-                       const float* floors, std::uint32_t* rows) const;
+  // Rows of blocks `ids`, or of blocks [first, blocks()), all ascending, that score at least
+  // floors[g] with any query g, in rows[0 ..), which has room for 16 a block; padding left out.
+  // Returns how many. group <= kernels::kMostFilterQueries.
+  std::size_t at_least(const std::int8_t* queries, std::size_t group,
+                       std::span<const std::uint32_t> ids, const float* floors,
+                       std::uint32_t* rows) const;
+  std::size_t at_least_from(const std::int8_t* queries, std::size_t group, std::size_t first,
+                            const float* floors, std::uint32_t* rows) const;
 
  private:
   void fit_steps(const Matrix<float>& z);
   void pack(const Matrix<float>& z);
   kernels::CodeArgs args(const std::int8_t* queries, std::size_t group) const;
+  std::size_t at_least(const kernels::CodeArgs& a, const float* floors, std::uint32_t* rows) const;
 
   std::size_t rows_ = 0, dim_ = 0, rank_ = 0;
   int bits_ = 8;

@@ -33,7 +33,7 @@ constexpr std::array kParams{
               "standard deviations of a cell's scores added to that of its centre"},
     ParamInfo{"codes", "none|4|8", "4", 0, 0, false,
               "bits of a coordinate of the keys that rank those of probed lists"},
-    ParamInfo{"rerank", "int", "160", 1, 1e9, false,
+    ParamInfo{"rerank", "int", "200", 1, 1e9, false,
               "with codes: keys of each query then scored exactly"},
     ParamInfo{"share", "group|head", "group", 0, 0, false,
               "one index per KV head, or one per query head"},

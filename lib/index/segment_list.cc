@@ -9,12 +9,21 @@
 
 #include "kernels/codes.h"
 #include "kernels/ops.h"
+#include "kernels/runs.h"
 #include "lib/core/error.h"
 
 namespace ra::index {
 namespace {
 
 constexpr std::uint32_t kKeys = kernels::kCodeKeys;
+
+// Of the key blocks one in so many is scored first; from its scores comes the floor for the others,
+// whose scores are never written down.
+constexpr std::size_t kSampled = 4;
+
+// All are scored first if they hold but so many times the keys that are kept, or if fewer samples
+// than this would set the floor.
+constexpr std::size_t kFew = 8, kRough = 12;
 
 template <class T>
 T* fit(std::vector<T>& v, std::size_t n) {
@@ -37,22 +46,17 @@ float score_spread(const CellLevel& top, const float* scores) {
 }
 
 // Adds the blocks that hold members [first, last) of the last part, where they are not there yet.
-// Returns the place of member `first` among the scores of all blocks.
-std::size_t add_blocks(std::uint32_t first, std::uint32_t last, ProbeScratch::Part& part,
-                       std::vector<std::uint32_t>& blocks) {
+void add_blocks(std::uint32_t first, std::uint32_t last, ProbeScratch::Part& part,
+                std::vector<std::uint32_t>& blocks) {
   std::uint32_t block = first / kKeys;
-  const bool there = blocks.size() > part.first && blocks.back() == block;
-  const std::size_t at = (blocks.size() - (there ? 1 : 0)) * kKeys + first % kKeys;
-  for (block += there ? 1 : 0; block * kKeys < last; ++block) blocks.push_back(block);
+  if (blocks.size() > part.first && blocks.back() == block) ++block;
+  for (; block * kKeys < last; ++block) blocks.push_back(block);
   part.last = blocks.size();
-  return at;
 }
 
-// Scores of encoded queries with some blocks, in units, and what that costs.
-void score_blocks(const KeyCodes& codes, const std::int8_t* queries, std::size_t group,
-                  std::span<const std::uint32_t> blocks, float* out, std::size_t stride,
+// What scoring some blocks of codes costs.
+void count_blocks(const KeyCodes& codes, std::size_t group, std::span<const std::uint32_t> blocks,
                   SearchStats& stats) {
-  codes.score(queries, group, blocks, out, stride);
   std::size_t scored = blocks.size() * kKeys;
   if (!blocks.empty() && blocks.back() + 1 == codes.blocks())
     scored -= codes.blocks() * kKeys - codes.rows();  // padding
@@ -61,15 +65,24 @@ void score_blocks(const KeyCodes& codes, const std::int8_t* queries, std::size_t
   stats.bytes += static_cast<std::int64_t>(blocks.size() * codes.block_bytes());
 }
 
+// Scores of encoded queries with some blocks, in units, and what that costs.
+void score_blocks(const KeyCodes& codes, const std::int8_t* queries, std::size_t group,
+                  std::span<const std::uint32_t> blocks, float* out, std::size_t stride,
+                  SearchStats& stats) {
+  codes.score(queries, group, blocks, out, stride);
+  count_blocks(codes, group, blocks, stats);
+}
+
 void encode(const KeyCodes& codes, MatView<const float> queries, std::int8_t* out, float* units) {
   for (std::size_t r = 0; r < queries.rows; ++r)
     units[r] = codes.encode(queries.row(r), out + r * codes.rank());
 }
 
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
 // The least score by code whose score, base + unit * it, is at least a floor: a little less, since
 // sums are rounded.
 float floor_by_code(float floor, float base, float unit) {
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
   if (!(unit > 0)) return base >= floor ? -kInfinity : kInfinity;
   const float least = (floor - base) / unit;
   return least - 1e-5f * std::abs(least);
@@ -115,15 +128,19 @@ void SegmentList::probe(MatView<const float> queries, const ProbeOptions& o, Pro
   stats.hops += static_cast<std::int64_t>(s.cells.size());
   if (segments_.front().key_codes().rows() == 0) {
     for (const ProbeScratch::Cell& c : s.cells) {
-      const CellSegment& segment = segments_[s.key_parts[c.part].segment];
+      const CellSegment& segment = segments_[c.segment];
       const auto& begin = segment.cell().begin;
       for (std::uint32_t row = begin[c.cell]; row < begin[c.cell + 1]; ++row)
         s.found.push_back(segment.key_of(row));
     }
     return;
   }
-  score_keys(queries, s, stats);
-  keep_keys(queries.rows, o.keep, s);
+  const bool few = s.key_blocks.size() * kKeys < kFew * o.keep || o.keep < kRough * kSampled;
+  s.step = few ? 1 : kSampled;
+  score_sample(queries, s, stats);
+  find_floors(queries.rows, o.keep, s);
+  keep_sampled(queries.rows, s);
+  keep_keys(queries.rows, s, stats);
 }
 
 // The tops of all segments that look best to any query, in s.open; queries encoded on the way.
@@ -201,8 +218,8 @@ void SegmentList::score_cells(std::size_t group, ProbeScratch& s, SearchStats& s
 void SegmentList::pick_cells(std::size_t group, const ProbeOptions& o, ProbeScratch& s) const {
   const std::size_t stride = s.cell_blocks.size() * kKeys;
   float* promise = fit(s.promise, stride);
-  std::uint16_t* owners = fit(s.owners, stride);
-  std::fill_n(owners, stride, std::uint16_t{0});
+  std::uint8_t* picked = fit(s.picked, stride);
+  std::fill_n(picked, stride, std::uint8_t{0});
   for (std::size_t r = 0; r < group; ++r) {
     for (const ProbeScratch::Part& part : s.cell_parts) {
       const CellLevel& cell = segments_[part.segment].cell();
@@ -213,93 +230,108 @@ void SegmentList::pick_cells(std::size_t group, const ProbeOptions& o, ProbeScra
         const float* means = &s.means[r * stride + b * kKeys];
         for (std::size_t j = 0; j < n; ++j)
           promise[b * kKeys + j] = means[j] + unit * cell.spread[from + j];
-        std::fill_n(promise + b * kKeys + n, kKeys - n, -std::numeric_limits<float>::infinity());
+        std::fill_n(promise + b * kKeys + n, kKeys - n, -kInfinity);
       }
     }
-    for (const std::uint32_t at : cut({promise, stride}, o.probes, s.cut))
-      owners[at] |= static_cast<std::uint16_t>(1u << r);
+    for (const std::uint32_t at : cut({promise, stride}, o.probes, s.cut)) picked[at] = 1;
   }
   s.cells.clear();
   s.key_blocks.clear();
   s.key_parts.clear();
   for (const ProbeScratch::Part& open : s.cell_parts) {
-    const CellLevel& cell = segments_[open.segment].cell();
+    const CellSegment& segment = segments_[open.segment];
+    const CellLevel& cell = segment.cell();
     ProbeScratch::Part part{open.segment, s.key_blocks.size(), s.key_blocks.size()};
-    const auto number = static_cast<std::uint32_t>(s.key_parts.size());
     for (std::size_t b = open.first; b < open.last; ++b)
       for (std::uint32_t j = 0; j < kKeys; ++j) {
         const std::uint32_t c = s.cell_blocks[b] * kKeys + j;
-        const std::size_t mean = b * kKeys + j;
-        if (owners[mean] == 0 || c >= cell.count()) continue;
-        const std::size_t row = add_blocks(cell.begin[c], cell.begin[c + 1], part, s.key_blocks);
-        s.cells.push_back({number, c, static_cast<std::uint32_t>(row),
-                           static_cast<std::uint32_t>(mean), owners[mean]});
+        if (picked[b * kKeys + j] == 0 || c >= cell.count()) continue;
+        s.cells.push_back({static_cast<std::uint32_t>(open.segment), c});
+        add_blocks(cell.begin[c], cell.begin[c + 1], part, s.key_blocks);
       }
     if (part.last > part.first) s.key_parts.push_back(part);
   }
 }
 
-// s.key_scores = scores, in units, of all rows in the blocks of the picked cells.
-void SegmentList::score_keys(MatView<const float> queries, ProbeScratch& s,
-                             SearchStats& stats) const {
-  const std::size_t group = queries.rows, stride = s.key_blocks.size() * kKeys;
-  float *scores = fit(s.key_scores, group * stride),
-        *units = fit(s.key_units, group * s.key_parts.size());
-  std::int8_t* codes = fit(s.key_codes, group * segments_.front().key_codes().rank());
-  for (std::size_t p = 0; p < s.key_parts.size(); ++p) {
-    const auto [segment, first, last] = s.key_parts[p];
-    const KeyCodes& of = segments_[segment].key_codes();
-    encode(of, queries, codes, units + p * group);
-    score_blocks(of, codes, group, std::span(s.key_blocks).subspan(first, last - first),
-                 scores + first * kKeys, stride, stats);
+// s.sample = scores of every s.step-th of the key blocks; queries encoded on the way.
+void SegmentList::score_sample(MatView<const float> queries, ProbeScratch& s,
+                               SearchStats& stats) const {
+  const std::size_t group = queries.rows, parts = s.key_parts.size();
+  std::int8_t* codes = fit(s.key_codes, parts * group * key_rank());
+  float* units = fit(s.key_units, parts * group);
+  s.sampled.clear();
+  s.ends.clear();
+  for (const ProbeScratch::Part& part : s.key_parts) {
+    for (std::size_t b = part.first; b < part.last; b += s.step)
+      s.sampled.push_back(s.key_blocks[b]);
+    s.ends.push_back(s.sampled.size());
+  }
+  const std::size_t all = s.sampled.size() * kKeys;
+  float* sample = fit(s.sample, group * all);
+  for (std::size_t p = 0, first = 0; p < parts; first = s.ends[p++]) {
+    const CellSegment& segment = segments_[s.key_parts[p].segment];
+    std::int8_t* own = codes + p * group * key_rank();
+    encode(segment.key_codes(), queries, own, units + p * group);
+    const auto blocks = std::span(s.sampled).subspan(first, s.ends[p] - first);
+    const std::size_t stride = blocks.size() * kKeys,
+                      padding = segment.key_codes().blocks() * kKeys - segment.keys();
+    float* scores = fit(s.coded, group * stride);
+    score_blocks(segment.key_codes(), own, group, blocks, scores, stride, stats);
+    for (std::size_t r = 0; r < group; ++r) {
+      const kernels::Run run{0, static_cast<std::uint32_t>(stride),
+                             s.centres[s.key_parts[p].segment * group + r], units[p * group + r]};
+      float* to = sample + r * all + first * kKeys;
+      kernels::ops().run_scores(scores + r * stride, &run, 1, to);
+      if (blocks.back() + 1 == segment.key_codes().blocks())
+        std::fill_n(to + stride - padding, padding, -kInfinity);
+    }
   }
 }
 
-// The best rows of all picked cells for each query: those that are as good as the `keep`-th best of
-// the cells it picked itself.
-void SegmentList::keep_keys(std::size_t group, std::size_t keep, ProbeScratch& s) const {
-  const kernels::OpTable& ops = kernels::ops();
-  const std::size_t cell_stride = s.cell_blocks.size() * kKeys,
-                    key_stride = s.key_blocks.size() * kKeys;
-  std::size_t total = 0;
-  s.all.clear();
-  for (const ProbeScratch::Cell& c : s.cells) {
-    s.all.push_back({c.row, segments_[s.key_parts[c.part].segment].cell().size(c.cell), 0, 0});
-    total += s.all.back().rows;
+// s.floors: as many of the sampled rows reach them as there are samples among `keep` rows.
+void SegmentList::find_floors(std::size_t group, std::size_t keep, ProbeScratch& s) const {
+  const std::size_t all = s.sampled.size() * kKeys, rows = s.key_blocks.size() * kKeys,
+                    rank = (keep * all + rows / 2) / rows;
+  s.floors.assign(group, -kInfinity);
+  for (std::size_t r = 0; rank < all && r < group; ++r)
+    s.floors[r] = mth_largest({&s.sample[r * all], all}, std::max<std::size_t>(rank, 1), s.cut);
+}
+
+void SegmentList::keep_sampled(std::size_t group, ProbeScratch& s) const {
+  const std::size_t all = s.sampled.size() * kKeys;
+  const kernels::Run run{0, static_cast<std::uint32_t>(all), 0, 0};
+  std::uint32_t* rows = fit(s.rows, all);
+  const std::size_t count = kernels::ops().runs_at_least({.scores = s.sample.data(),
+                                                          .stride = all,
+                                                          .group = group,
+                                                          .runs = &run,
+                                                          .n = 1,
+                                                          .floors = s.floors.data(),
+                                                          .out = rows});
+  for (std::size_t j = 0, p = 0; j < count; ++j) {
+    while (rows[j] >= s.ends[p] * kKeys) ++p;
+    const CellSegment& segment = segments_[s.key_parts[p].segment];
+    const std::uint32_t row = s.sampled[rows[j] / kKeys] * kKeys + rows[j] % kKeys;
+    if (row < segment.keys()) s.found.push_back(segment.key_of(row));
   }
-  float *rows = fit(s.rows, total), *rest = fit(s.promise, total),
-        *floors = fit(s.floors, s.cells.size() * group);
-  for (std::size_t r = 0; r < group; ++r) {
-    const float* means = &s.means[r * cell_stride];
-    const float* units = &s.key_units[r];
-    std::size_t own = 0;
-    s.runs.clear();
-    for (std::size_t i = 0; i < s.cells.size(); ++i) {
-      const ProbeScratch::Cell& c = s.cells[i];
-      if ((c.owners >> r & 1) == 0) continue;
-      s.runs.push_back({c.row, s.all[i].rows, means[c.mean], units[c.part * group]});
-      own += s.all[i].rows;
-    }
-    ops.run_scores(&s.key_scores[r * key_stride], s.runs.data(), s.runs.size(), rows);
-    const float floor = ops.kth_largest(rows, own, std::min(keep, own), rest);
-    for (std::size_t i = 0; i < s.cells.size(); ++i) {
-      const ProbeScratch::Cell& c = s.cells[i];
-      floors[i * group + r] = floor_by_code(floor, means[c.mean], units[c.part * group]);
-    }
-  }
-  std::uint32_t* kept = fit(s.kept, total);
-  const std::size_t count = ops.runs_at_least({.scores = s.key_scores.data(),
-                                               .stride = key_stride,
-                                               .group = group,
-                                               .runs = s.all.data(),
-                                               .n = s.all.size(),
-                                               .floors = floors,
-                                               .out = kept});
-  std::uint32_t first = 0;  // number of the first row of cells[c]
-  for (std::size_t i = 0, c = 0; i < count; ++i) {
-    while (kept[i] >= first + s.all[c].rows) first += s.all[c++].rows;
-    const CellSegment& segment = segments_[s.key_parts[s.cells[c].part].segment];
-    s.found.push_back(segment.key_of(segment.cell().begin[s.cells[c].cell] + kept[i] - first));
+}
+
+// Of the blocks that are not sampled. A key of a cell that was not picked is as good.
+void SegmentList::keep_keys(std::size_t group, ProbeScratch& s, SearchStats& stats) const {
+  float* floors = fit(s.by_code, group);
+  for (std::size_t p = 0; p < s.key_parts.size(); ++p) {
+    const auto [i, first, last] = s.key_parts[p];
+    const CellSegment& segment = segments_[i];
+    s.blocks.clear();
+    for (std::size_t b = first; b < last; ++b)
+      if ((b - first) % s.step != 0) s.blocks.push_back(s.key_blocks[b]);
+    for (std::size_t r = 0; r < group; ++r)
+      floors[r] = floor_by_code(s.floors[r], s.centres[i * group + r], s.key_units[p * group + r]);
+    std::uint32_t* rows = fit(s.rows, s.blocks.size() * kKeys);
+    const std::size_t count = segment.key_codes().at_least(&s.key_codes[p * group * key_rank()],
+                                                           group, s.blocks, floors, rows);
+    count_blocks(segment.key_codes(), group, s.blocks, stats);
+    for (std::size_t j = 0; j < count; ++j) s.found.push_back(segment.key_of(rows[j]));
   }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Segments of cells one after the other, and what of them the queries of a group read together:
-// the cells that look best to any of them, and of the keys of these the best by their codes.
+// the cells that look best to any of them, and of the keys of these those that score best by their
+// codes.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +9,6 @@
 #include <span>
 #include <vector>
 
-#include "kernels/runs.h"
 #include "lib/index/best_hits.h"
 #include "lib/index/cell_segment.h"
 #include "lib/index/vector_index.h"
@@ -19,7 +19,8 @@ struct ProbeOptions {
   std::size_t probes = 1;  // cells that each query picks
   float open = 1;          // cell centres scored for each of them, at least
   float reach = 0;         // standard deviations of a cell's scores added to that of its centre
-  std::size_t keep = 1;    // with codes: keys that each query keeps of those of all picked cells
+  std::size_t keep =
+      1;  // with codes: about as many of the keys of all picked cells each query keeps
 };
 
 inline constexpr std::size_t kMostProbing = 16;  // queries that probe together
@@ -31,27 +32,27 @@ struct ProbeScratch {
     std::size_t segment = 0, first = 0, last = 0;  // places in `blocks`
   };
   struct Cell {
-    std::uint32_t part = 0, cell = 0;  // of key blocks, and its number in the segment
-    std::uint32_t row = 0;             // place of its first row among the scores of key blocks
-    std::uint32_t mean = 0;            // place among the scores of cells
-    std::uint16_t owners = 0;          // bit r: picked by query r
+    std::uint32_t segment = 0, cell = 0;
   };
-  std::vector<std::int8_t> mean_codes, key_codes;  // queries: [segment, group, rank], [group, rank]
-  std::vector<float> mean_units, centres, spread;  // [segment, group]
-  std::vector<float> key_units;                    // [key part, group]
-  std::vector<float> top_scores, tops;             // of a segment; promise of all [group, tops]
-  std::vector<std::uint8_t> open;                  // [tops]
-  std::vector<std::uint32_t> blocks;               // to be scored now
+  std::vector<std::int8_t> mean_codes, key_codes;             // queries: [segment, group, rank]
+  std::vector<float> mean_units, key_units, centres, spread;  // [segment, group]
+  std::vector<float> top_scores, tops;  // of a segment; promise of all [group, tops]
+  std::vector<std::uint8_t> open;       // [tops]
+  std::vector<std::uint32_t> blocks;    // to be scored now
   std::vector<Part> cell_parts, key_parts;
   std::vector<std::uint32_t> cell_blocks, key_blocks;
-  std::vector<float> means, key_scores;  // [group, 16 blocks]
-  std::vector<float> promise, rows;      // of one query: cells, rows of the cells it picked
-  std::vector<std::uint16_t> owners;     // of cells in the open blocks
-  std::vector<kernels::Run> all, runs;   // of all cells; of those that one query picked
-  std::vector<float> floors;             // [cells, group]
-  std::vector<std::uint32_t> kept;       // numbers of the rows that any query keeps
-  std::vector<Cell> cells;               // picked by any query, ascending
-  std::vector<std::uint32_t> found;      // keys to be scored exactly
+  std::vector<float> means;            // [group, 16 blocks]
+  std::vector<float> promise;          // of the cells to one query
+  std::vector<std::uint8_t> picked;    // of cells in the open blocks
+  std::vector<Cell> cells;             // picked by any query, ascending
+  std::size_t step = 1;                // one key block in so many is sampled
+  std::vector<std::uint32_t> sampled;  // of key blocks, those of each part
+  std::vector<std::size_t> ends;       // [part] of its sampled blocks
+  std::vector<float> coded,
+      sample;  // scores of their rows: of a part by code, of all [group, rows]
+  std::vector<float> floors, by_code;  // [group] least scores; the same by code, of a segment
+  std::vector<std::uint32_t> rows;     // that reach them
+  std::vector<std::uint32_t> found;    // keys to be scored exactly
   CutScratch cut;
 };
 
@@ -73,13 +74,16 @@ class SegmentList {
 
  private:
   std::size_t mean_rank() const { return segments_.front().mean_codes().rank(); }
+  std::size_t key_rank() const { return segments_.front().key_codes().rank(); }
   void open_tops(MatView<const float> queries, const ProbeOptions& o, ProbeScratch& s,
                  SearchStats& stats) const;
   void gather_cells(ProbeScratch& s) const;
   void score_cells(std::size_t group, ProbeScratch& s, SearchStats& stats) const;
   void pick_cells(std::size_t group, const ProbeOptions& o, ProbeScratch& s) const;
-  void score_keys(MatView<const float> queries, ProbeScratch& s, SearchStats& stats) const;
-  void keep_keys(std::size_t group, std::size_t keep, ProbeScratch& s) const;
+  void score_sample(MatView<const float> queries, ProbeScratch& s, SearchStats& stats) const;
+  void find_floors(std::size_t group, std::size_t keep, ProbeScratch& s) const;
+  void keep_sampled(std::size_t group, ProbeScratch& s) const;
+  void keep_keys(std::size_t group, ProbeScratch& s, SearchStats& stats) const;
 
   std::vector<CellSegment> segments_;
   std::vector<std::size_t> tops_{0}, cells_{0};  // [segments + 1] of the segments before

@@ -30,8 +30,8 @@ TEST(CodedScanTest, AGroupReadsTheCodesOnce) {
   const auto stats =
       index->search(set.test.view().row_range(0, 4), {.k = 5, .effort = 0}, *scratch, hits);
   const std::int64_t found = (stats.distances - stats.coded) / 4;
-  EXPECT_GT(found, 50);
-  EXPECT_LT(found, 4 * 80);
+  EXPECT_GE(found, 50);
+  EXPECT_LE(found, 4 * 50);
   EXPECT_EQ(stats.bytes, 1600 * 16 + found * 16 * 4) << "codes and the keys found, once";
 }
 
@@ -44,8 +44,8 @@ TEST(CodedScanTest, FindsAStretchOfGoodKeys) {
     Matrix<float> with = copy_rows(keys.view());
     for (std::size_t i = first; i < first + kStretch; ++i)
       for (std::size_t j = 0; j < 16; ++j) with.row(i)[j] += 3 * query.row(0)[j];
-    const auto index = testing::build("flat:bits=8,rerank=90", with.view());
-    const auto found = testing::search(*index, query.view(), kStretch, 90);
+    const auto index = testing::build("flat:bits=8,rerank=100", with.view());
+    const auto found = testing::search(*index, query.view(), kStretch, 100);
     EXPECT_GT(testing::recall(with.view(), query.view(), found, kStretch), 0.97) << first;
   }
 }

@@ -195,7 +195,8 @@ TEST_P(ContractTest, SearchesRunSideBySide) {
   }
 }
 
-TEST_P(ContractTest, AGroupOfQueriesGivesTheHitsOfEach) {
+// What one query of a group finds may serve the others too.
+TEST_P(ContractTest, AGroupOfQueriesGivesTheHitsOfEachOrBetterOnes) {
   const auto set = testing::ood_set(300, 16, 150, 17);
   const auto index = build(set.keys.view(), set.train.view());
   const auto each = testing::search(*index, set.test.view(), 10, 20);
@@ -206,7 +207,8 @@ TEST_P(ContractTest, AGroupOfQueriesGivesTheHitsOfEach) {
   EXPECT_GT(stats.distances, 0);
   for (std::size_t i = 0; i < 7; ++i) {
     ASSERT_EQ(hits[i].size(), each.hits[i].size());
-    for (std::size_t j = 0; j < hits[i].size(); ++j) EXPECT_EQ(hits[i][j].id, each.hits[i][j].id);
+    for (std::size_t j = 0; j < hits[i].size(); ++j)
+      EXPECT_GE(hits[i][j].score, each.hits[i][j].score);
   }
 }
 

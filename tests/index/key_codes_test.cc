@@ -119,11 +119,15 @@ TEST(KeyCodesTest, AtLeastLeavesPaddingOut) {
   std::vector<std::uint32_t> want, rows(80);
   for (std::uint32_t i = 16; i < 70; ++i)
     if (scores[i] >= floors[0] || scores[80 + i] >= floors[1]) want.push_back(i);
-  rows.resize(codes.at_least(q.data(), 2, 1, floors, rows.data()));
+  rows.resize(codes.at_least_from(q.data(), 2, 1, floors, rows.data()));
+  EXPECT_EQ(rows, want);
+  const std::uint32_t blocks[] = {1, 2, 3, 4};
+  rows.resize(80);
+  rows.resize(codes.at_least(q.data(), 2, blocks, floors, rows.data()));
   EXPECT_EQ(rows, want);
   const float lowest[] = {-std::numeric_limits<float>::infinity(), scores[80]};
   rows.resize(80);
-  EXPECT_EQ(codes.at_least(q.data(), 2, 0, lowest, rows.data()), 70u);
+  EXPECT_EQ(codes.at_least_from(q.data(), 2, 0, lowest, rows.data()), 70u);
 }
 
 }  // namespace
