@@ -18,7 +18,7 @@ namespace ra::bench {
 Json percentiles(std::vector<double> values);
 
 struct Result {
-  std::string kind;  // decode attention quality recall ood sparsity build
+  std::string kind;  // decode attention quality recall repeats growth ood sparsity build
   std::string status = "ok", status_detail;
   Json config = Json::object();   // everything that defines the experiment and nothing else
   Json metrics = Json::object();  // numbers; NaN and infinities are written as null

@@ -13,8 +13,10 @@ inline constexpr std::array kHnswParams{
     ParamInfo{"m", "int", "32", 2, 256, false,
               "links of a key per upper layer; twice that at the base"},
     ParamInfo{"ef_construction", "int", "200", 1, 10000, false, "beam while building"},
-    ParamInfo{"metric", "raw|lift|query", "raw", 0, 0, false,
-              "nearness of keys: inner product, L2 on the sphere, or that in the query metric"},
+    ParamInfo{
+        "metric", "raw|lift|centred|query", "raw", 0, 0, false,
+        "nearness of keys: inner product, L2 on the sphere, that of the keys less their mean, "
+        "or that in the query metric"},
     ParamInfo{"share", "group|head", "group", 0, 0, false,
               "one index per KV head, or one per query head"},
     ParamInfo{"ef", "int", "100", 1, 1e9, true, "width of the search beam"},

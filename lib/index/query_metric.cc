@@ -175,6 +175,7 @@ Matrix<float> lift_to_sphere(MatView<const float> rows) {
 Metric parse_metric(const std::string& name) {
   if (name == "raw") return Metric::kRaw;
   if (name == "lift") return Metric::kLift;
+  if (name == "centred") return Metric::kCentred;
   RA_CHECK(name == "query");
   return Metric::kQuery;
 }
@@ -189,10 +190,12 @@ Matrix<float> graph_vectors(Metric metric, const BuildInput& in) {
       return copy_rows(in.keys);
     case Metric::kLift:
       return lift_to_sphere(in.keys);
+    case Metric::kCentred:
     case Metric::kQuery:
       break;
   }
-  const QueryMetric query = fit_query_metric(in.keys, in.train);
+  const QueryMetric query = fit_query_metric(
+      in.keys, metric == Metric::kQuery ? std::span(in.train) : std::span<const QuerySet>());
   return lift_to_sphere(transform_keys(query, in.keys).view());
 }
 

@@ -52,12 +52,13 @@ std::vector<float> transform_query(const QueryMetric& metric, const float* query
 // to the query, |x' - y'|^2 = R^2 + |y|^2 - 2 y.x falls as y.x grows.
 Matrix<float> lift_to_sphere(MatView<const float> rows);
 
-enum class Metric { kRaw, kLift, kQuery };
+enum class Metric { kRaw, kLift, kCentred, kQuery };
 Metric parse_metric(const std::string& name);
 
 std::string eigen_version();
 
-// The vectors in which a graph is built: the keys themselves, lifted, or transformed and lifted.
+// The vectors in which a graph is built: the keys themselves, lifted, less their mean and lifted,
+// or transformed and lifted. The third is the last without queries.
 Matrix<float> graph_vectors(Metric metric, const BuildInput& in);
 
 }  // namespace ra::index

@@ -29,10 +29,9 @@ constexpr std::array kParams{
               "width of the search that connects each "
               "key to the rest; sets most of the build time"},
     ParamInfo{"knn", "int", "100", 2, 10000, false, "exact best keys taken of each training query"},
-    ParamInfo{
-        "metric", "raw|lift|query", "query", 0, 0, false,
-        "nearness of keys: inner product, inner product on the sphere, or score difference over "
-        "the training queries"},
+    ParamInfo{"metric", "raw|lift|centred|query", "query", 0, 0, false,
+              "nearness of keys: inner product, inner product on the sphere, that of the keys less "
+              "their mean, or score difference over the training queries"},
     ParamInfo{"queries", "int", "0", 0, 1e9, false,
               "most training queries, spread evenly; 0 = all"},
     ParamInfo{"pool", "int", "1", 0, 1, false,

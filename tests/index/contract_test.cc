@@ -22,7 +22,7 @@ std::vector<std::string> all_specs() {
     std::vector<std::string> metrics;
     for (const ParamInfo& p : type.params)
       if (p.key == "metric")
-        for (const std::string metric : {"raw", "lift", "query"})
+        for (const std::string metric : {"raw", "lift", "centred", "query"})
           if (p.kind.find(metric) != std::string_view::npos) metrics.push_back(metric);
     if (metrics.empty()) specs.emplace_back(type.name);
     const std::string small = type.name == "roar"             ? ",m=12,beam=40,knn=20"

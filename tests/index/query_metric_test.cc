@@ -98,6 +98,23 @@ TEST_F(QueryMetricTest, NoQueriesGiveTheIdentity) {
     for (std::size_t j = 0; j < 12; ++j) EXPECT_NEAR(metric.a.row(i)[j], i == j ? 1 : 0, 1e-6);
 }
 
+TEST_F(QueryMetricTest, CentredGraphVectorsAreThoseWithoutQueries) {
+  const BuildInput taught{.keys = set_.keys.view(), .train = train_},
+      bare{.keys = set_.keys.view()};
+  const Matrix<float> centred = graph_vectors(Metric::kCentred, taught),
+                      untaught = graph_vectors(Metric::kQuery, bare),
+                      query = graph_vectors(Metric::kQuery, taught);
+  const QueryMetric identity = fit_query_metric(set_.keys.view(), {});
+  double other = 0;
+  for (std::size_t i = 0; i < 400; i += 37)
+    for (std::size_t j = 0; j < 12; ++j) {
+      EXPECT_EQ(centred.row(i)[j], untaught.row(i)[j]);
+      EXPECT_NEAR(centred.row(i)[j], set_.keys.row(i)[j] - identity.mean[j], 1e-5);
+      other += std::abs(centred.row(i)[j] - query.row(i)[j]);
+    }
+  EXPECT_GT(other, 1);
+}
+
 TEST_F(QueryMetricTest, LiftGivesAllRowsTheLargestNorm) {
   const Matrix<float> lifted = lift_to_sphere(set_.keys.view());
   ASSERT_EQ(lifted.cols(), 13u);
