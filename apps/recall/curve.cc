@@ -12,6 +12,7 @@
 #include "apps/recall/earlier.h"
 #include "apps/recall/evaluate.h"
 #include "apps/recall/indexing.h"
+#include "apps/recall/repeats.h"
 #include "apps/recall/saved_index.h"
 #include "apps/recall/selection.h"
 #include "lib/core/error.h"
@@ -134,10 +135,7 @@ class Curve {
         specs_(checked_specs(o, s_.n_keys())),
         wanted_(wanted_by(specs_, /*values=*/true)),
         earlier_(o),
-        writer_(o.out, {.tool = "ra-recall", .samples = !o.no_samples}) {
-    base_ = base_config(*dump_, s_, o);
-    base_["n_train"] = wanted_.train ? s_.train_rows.size() : 0;
-  }
+        writer_(o.out, {.tool = "ra-recall", .samples = !o.no_samples}) {}
 
   int run() {
     const store::DumpInfo& info = dump_->info();
@@ -146,14 +144,28 @@ class Curve {
         {"vectors of one KV head", load_bytes(info, s_, wanted_)},
         {"an index", 2 * s_.n_keys() * static_cast<std::uint64_t>(info.head_dim) * 4}};
     check_memory(need, memory_limit(o_.common.memory_limit));
-    Progress progress("curve", s_.groups.size() * specs_.size(), "indexes");
-    for (std::size_t g = 0; g < s_.groups.size(); ++g) run_group(s_.groups[g], g, progress);
+    const std::size_t groups = s_.groups.size();
+    const auto repeats = static_cast<std::size_t>(o_.repeats);
+    const std::uint64_t first_seed = o_.common.seed;
+    Progress progress("curve", repeats * groups * specs_.size(), "indexes");
+    for (std::size_t i = 0; i < repeats; ++i) {
+      o_.common.seed = first_seed + i;
+      s_ = select(*dump_, o_);
+      base_ = base_config(*dump_, s_, o_);
+      base_["n_train"] = wanted_.train ? s_.train_rows.size() : 0;
+      for (std::size_t g = 0; g < groups; ++g)
+        run_group(s_.groups[g], (i * groups + g) * specs_.size(), progress);
+    }
+    if (repeats > 1)
+      for (const bench::Result& r : repeat_records(curve_points(writer_.records())))
+        if (earlier_.find(r.kind, r.config) == nullptr) writer_.write(r);
     if (o_.out != "-") fmt::print("{}", curve_table(writer_.records(), o_));
     return 0;
   }
 
  private:
-  void run_group(const Group& group, std::size_t g, Progress& progress) {
+  // `done` indexes came before it.
+  void run_group(const Group& group, std::size_t done, Progress& progress) {
     const auto names = case_names(s_, group, o_);
     const auto group_heads =
         static_cast<std::size_t>(dump_->info().n_heads / dump_->info().n_kv_heads);
@@ -178,8 +190,8 @@ class Curve {
       }
     }
     for (std::size_t i = 0; i < specs_.size(); ++i) {
-      progress.update(g * specs_.size() + i, fmt::format("layer {} KV head {} {}", group.layer,
-                                                         group.kv_head, specs_[i].spec.name));
+      progress.update(done + i, fmt::format("layer {} KV head {} {}", group.layer, group.kv_head,
+                                            specs_[i].spec.name));
       for (const IndexUnit& unit : todo[i]) {
         stop_if_interrupted();
         const auto in = build_input(unit, v, o_.common.seed);
@@ -190,7 +202,7 @@ class Curve {
         if (earlier_.find("build", unit.config) == nullptr)
           writer_.write(build_record(unit, *index));
       }
-      progress.update(g * specs_.size() + i + 1);
+      progress.update(done + i + 1);
     }
   }
 
@@ -259,9 +271,9 @@ class Curve {
     }
   }
 
-  const Options& o_;
+  Options o_;  // its seed is that of the repeat
   std::unique_ptr<store::DumpReader> dump_;
-  Selection s_;
+  Selection s_;  // of the repeat
   std::vector<index::IndexSpec> specs_;
   Wanted wanted_;
   Earlier earlier_;
@@ -269,8 +281,24 @@ class Curve {
   Json base_;
 };
 
+// Warns of what does not differ between seeds.
+void check_repeats(const Options& o) {
+  if (o.repeats == 1) return;
+  if (!o.load.empty())
+    fail_usage("--repeats", "indexes of --load were built with one seed", "build them here");
+  if (o.train > 0 && o.test_draw > 0) return;
+  const std::string line = fmt::format(
+      "--repeats: every seed has the same {} queries (draw them with --train N, --test-draw N)",
+      o.train > 0       ? "test"
+      : o.test_draw > 0 ? "training"
+                        : "training and test");
+  cli::warn(o.common, {&line, 1});
+}
+
 int run(const Options& o) {
-  return store::is_ann_file(o.input) ? run_ann_curve(o) : Curve(o).run();
+  if (store::is_ann_file(o.input)) return run_ann_curve(o);
+  check_repeats(o);
+  return Curve(o).run();
 }
 
 }  // namespace
@@ -299,6 +327,18 @@ void bind_curve(CLI::App& root, Options& o, Chosen& chosen) {
   command->add_flag("--untimed", o.untimed, "Search on all threads; query times are left out");
   command->add_flag("--no-samples", o.no_samples,
                     "Records without raw samples (their percentiles stay)");
+  command
+      ->add_option("--repeats", o.repeats,
+                   "Seeds, from --seed on: each draws its training and test queries and builds its "
+                   "own indexes; the table has mean and spread, a `repeats` record too")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command
+      ->add_option("--test-draw", o.test_draw,
+                   "Of each set of test queries draw at most N, by the seed; 0 = all. Indexes that "
+                   "remember their last queries (qgraph) then see them with gaps")
+      ->check(CLI::Range(0, 1 << 30))
+      ->capture_default_str();
   command->add_option("--load", o.load, "Take indexes that build --save left in this folder");
   command->add_flag("--resume", o.resume, "Leave out what -o already holds a record of");
   command->add_flag("--raw", o.raw,

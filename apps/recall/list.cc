@@ -41,7 +41,7 @@ void print_indexes(const Options& o) {
   bench::Table t({"<index", "<key", "<of", "<default", "<allowed", "<meaning"});
   const auto add = [&](std::vector<std::string> cells, const std::string& meaning) {
     const std::size_t width =
-        o.format == "csv" ? meaning.size() : 30;  // the table fits 100 columns
+        o.format == "csv" ? meaning.size() : 28;  // the table fits 100 columns
     for (const std::string& line : wrapped(meaning, width)) {
       cells.push_back(line);
       t.add(cells);

@@ -46,13 +46,18 @@ void bind_selection(CLI::App& command, Options& o) {
 }
 
 void bind_training(CLI::App& command, Options& o) {
-  command
-      .add_option(
-          "--train", o.train,
-          "At most N training queries per head, spread evenly over the prompt; 0 = all stored")
+  const std::string group = "Which vectors";
+  command.add_option("--train", o.train, "At most N training queries per head; 0 = all stored")
       ->check(CLI::Range(0, 1 << 30))
       ->capture_default_str()
-      ->group("Which vectors");
+      ->group(group);
+  command
+      .add_option("--train-pick", o.train_pick,
+                  "Which N: even (the middle of N equal stretches of the prompt), drawn (one of "
+                  "each stretch, by the seed) or last (the last N); default even, drawn with "
+                  "--repeats")
+      ->check(CLI::IsMember({"even", "drawn", "last"}))
+      ->group(group);
 }
 
 void bind_index(CLI::App& command, Options& o) {

@@ -21,6 +21,9 @@ struct Options {
   std::string keys;          // FIRST-LAST positions; empty = from sink and window
   std::string test_queries;  // last:N; empty = every stored query after the last key
   int train = 0;             // cap of the training queries per head; 0 = all stored
+  std::string train_pick;    // even, drawn, last; empty = drawn with repeats, else even
+  int repeats = 1;           // curve: seeds
+  int test_draw = 0;         // curve: queries drawn of each test set; 0 = all
   int k = 100;
   std::vector<int> ks;  // sparsity; empty = the default list
   std::vector<std::string> index;

@@ -21,6 +21,9 @@ namespace {
 
 using store::DumpInfo;
 
+// Streams of random numbers, apart from those of KV heads.
+constexpr std::uint64_t kTrainingStream = 0x7a41e, kTestStream = 0x7e57ull << 40;
+
 std::optional<std::int64_t> integer(std::string_view text) {
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -55,6 +58,16 @@ void choose_keys(const DumpInfo& info, const std::string& file, const Options& o
   s.last_key = *last;
 }
 
+// At most `count` of the rows, in order.
+std::vector<std::int64_t> draw(const std::vector<std::int64_t>& rows, std::size_t count,
+                               std::uint64_t seed) {
+  std::vector<std::int64_t> out;
+  for (const std::size_t i :
+       sample_without_replacement(rows.size(), std::min(count, rows.size()), seed, kTestStream))
+    out.push_back(rows[i]);
+  return out;
+}
+
 void choose_tests(const DumpInfo& info, const std::string& file, const Options& o, Selection& s) {
   std::int64_t first_prompt = s.last_key + 1;
   if (!o.test_queries.empty()) {
@@ -77,6 +90,8 @@ void choose_tests(const DumpInfo& info, const std::string& file, const Options& 
   }
   for (TestRows* set : {&prompt, &decode}) {
     if (set->rows.empty()) continue;
+    if (const auto drawn = static_cast<std::size_t>(o.test_draw); drawn > 0)
+      set->rows = draw(set->rows, drawn, o.common.seed);
     s.end = std::max(s.end, info.q_pos[static_cast<std::size_t>(set->rows.back())] + 1);
     s.tests.push_back(std::move(*set));
   }
@@ -89,6 +104,11 @@ void choose_tests(const DumpInfo& info, const std::string& file, const Options& 
                    .hint = "use --window or --keys to end earlier, or dump with --generate"});
 }
 
+std::string train_pick(const Options& o) {
+  if (!o.train_pick.empty()) return o.train_pick;
+  return o.repeats > 1 ? "drawn" : "even";
+}
+
 void choose_training(const DumpInfo& info, const Options& o, Selection& s) {
   std::vector<std::int64_t> stored;
   for (std::size_t row = 0; row < info.q_pos.size(); ++row)
@@ -99,8 +119,18 @@ void choose_training(const DumpInfo& info, const Options& o, Selection& s) {
     s.train_rows = std::move(stored);
     return;
   }
-  // The middle of each of `cap` equal strata: a contiguous prefix leaves late keys uncovered.
-  for (std::size_t i = 0; i < cap; ++i) s.train_rows.push_back(stored[(2 * i + 1) * m / (2 * cap)]);
+  const std::string pick = train_pick(o);
+  if (pick == "last") {
+    s.train_rows.assign(stored.end() - static_cast<std::ptrdiff_t>(cap), stored.end());
+    return;
+  }
+  // One of each of `cap` equal strata: a contiguous prefix leaves late keys uncovered.
+  Rng rng(o.common.seed, kTrainingStream);
+  for (std::size_t i = 0; i < cap; ++i) {
+    const std::size_t first = i * m / cap, end = (i + 1) * m / cap;
+    s.train_rows.push_back(pick == "drawn" ? stored[first + rng.below(end - first)]
+                                           : stored[(2 * i + 1) * m / (2 * cap)]);
+  }
 }
 
 void choose_groups(const store::DumpReader& dump, const Options& o, Selection& s) {
@@ -247,6 +277,8 @@ Json base_config(const store::DumpReader& dump, const Selection& s, const Option
   c["threads"] = threads();
   c["deterministic"] = true;
   c["keys"] = fmt::format("{}-{}", s.first_key, s.last_key);
+  if (const std::string pick = train_pick(o); pick != "even") c["train_pick"] = pick;
+  if (o.test_draw > 0) c["test_draw"] = o.test_draw;
   return c;
 }
 

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from recall_test import (FIRST, HEADS, KV_HEADS, LAST, LAYERS, N, PROGRAM, SELECT, TESTS, available, dump,
+from recall_test import (DECODE, FIRST, HEADS, KV_HEADS, LAST, LAYERS, N, PROGRAM, SELECT, TESTS, available, dump,
                          fails, records, run, toy, write_dump)
 
 pytestmark = PROGRAM.needed
@@ -149,6 +149,71 @@ def test_the_table_has_the_spread_over_heads_and_leaves_out_what_is_beaten(dump,
     shown = run(*curve).stdout
     assert "dominated points left out" in shown and "prompt queries, 8 heads" in shown
     assert all(len(line) <= 110 for line in shown.splitlines())
+
+
+# ---- --repeats --------------------------------------------------------------------------------------
+
+REPEATS = ["curve", "-d", "DUMP", *SELECT, "-k", 10, "--layers", 2, "--untimed", "--index", "roar:beam=20,ef=10,m=4",
+           "--train", 100, "--test-draw", 30]
+
+
+def repeats(dump, *more, seed=4):
+    return [dump if a == "DUMP" else a for a in REPEATS] + ["--seed", seed, *more]
+
+
+def test_each_repeat_is_the_run_of_its_seed(dump):
+    found = records(*repeats(dump, "--repeats", 3))
+    key = lambda r: (r["config"]["head"], r["config"]["query_set"])
+    by_seed = {seed: {key(r): r for r in found["recall"] if r["config"]["seed"] == seed} for seed in (4, 5, 6)}
+    assert sum(map(len, by_seed.values())) == len(found["recall"]) == 3 * HEADS * 2
+    alone = records(*repeats(dump, "--train-pick", "drawn", seed=5))
+    for r in alone["recall"]:
+        assert (r["config"], r["metrics"]) == (by_seed[5][key(r)]["config"], by_seed[5][key(r)]["metrics"])
+        assert r["config"]["train_pick"] == "drawn" and r["config"]["test_draw"] == 30
+        assert r["config"]["n_queries"] == (30 if r["config"]["query_set"] == "prompt" else DECODE)
+    # Other queries and another graph: hardly a head has the same answers twice.
+    same = [all(by_seed[s][k]["samples"] == by_seed[4][k]["samples"] for s in (5, 6)) for k in by_seed[4]]
+    assert not all(same)
+    even = records(*repeats(dump))["recall"]
+    assert all("train_pick" not in r["config"] for r in even)
+
+
+def test_the_spread_over_seeds_is_numpys(dump, tmp_path):
+    out = tmp_path / "out.jsonl"
+    shown = run(*repeats(dump, "--repeats", 3, "-o", out)).stdout
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    summed = {r["config"]["query_set"]: r for r in lines if r["kind"] == "repeats"}
+    assert set(summed) == {"prompt", "decode"}
+    csv_rows = list(csv.DictReader(io.StringIO(run(*repeats(dump, "--repeats", 3, "-o", out, "--resume", "--format", "csv")).stdout)))
+    assert len(out.read_text().splitlines()) == len(lines), "a resumed run adds nothing"
+    for name, r in summed.items():
+        recall = np.array([[x["metrics"]["recall_id"] for x in lines if x["kind"] == "recall" and x["config"]["query_set"] == name
+                            and x["config"]["seed"] == seed] for seed in (4, 5, 6)])  # [seed, head]
+        assert recall.shape == (3, HEADS) and r["config"]["seeds"] == [4, 5, 6]
+        assert r["config"]["heads"] == [f"2/{h}" for h in range(HEADS)] and "seed" not in r["config"]
+        m = r["metrics"]
+        assert r["samples"]["recall_id"] == recall.tolist()
+        assert m["recall_id"] == pytest.approx(recall.mean())
+        assert m["recall_id_sd"] == pytest.approx(recall.mean(1).std(ddof=1)) and m["recall_id_sd"] > 0
+        assert m["recall_id_head_min"] == pytest.approx(recall.mean(0).min())
+        assert m["recall_id_head_p05"] == pytest.approx(np.quantile(recall.mean(0), 0.05))
+        assert m["query_us"] is None and m["query_us_sd"] is None
+        [row] = [row for row in csv_rows if row["query_set"] == name]
+        assert (row["seeds"], row["heads"]) == ("3", str(HEADS))
+        assert float(row["recall_id_sd"]) == pytest.approx(m["recall_id_sd"], abs=1e-6)
+        assert float(row["recall_id_worst"]) == pytest.approx(recall.mean(0).min(), abs=1e-6)
+    assert "4 heads, 3 seeds" in shown and f"| {summed['prompt']['metrics']['recall_id_sd']:.4f} |" in shown
+
+
+def test_repeats_say_what_does_not_differ(dump, tmp_path):
+    curve = ["curve", "-d", dump, *SELECT, "-k", 5, "--layers", 2, "--heads", 0, "--index", "flat", "--format", "none"]
+    warned = lambda *more: PROGRAM.run(*curve, *more).stderr
+    assert "the same training and test queries" in warned("--repeats", 2)
+    assert "the same test queries" in warned("--repeats", 2, "--train", 50)
+    assert "the same training queries" in warned("--repeats", 2, "--test-draw", 5)
+    assert warned("--repeats", 2, "--train", 50, "--test-draw", 5) == warned() == ""
+    fails(2, *curve, "--repeats", 0)
+    fails(2, *curve, "--repeats", 2, "--load", tmp_path, say="--repeats")
 
 
 # ---- saved indexes ----------------------------------------------------------------------------------

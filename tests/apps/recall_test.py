@@ -257,6 +257,24 @@ def test_training_queries_are_spread_and_capped(dump):
     assert [r["config"]["n_train"] for r in found] == [50] * HEADS
 
 
+def test_which_training_queries_are_taken(toy, dump, tmp_path):
+    """even: the middle of each stretch; drawn: one of each, by the seed; last: the last ones."""
+    def taken(pick, seed=1, count=50):
+        folder = tmp_path / f"{pick}-{seed}"
+        run("export", "-d", dump, *SELECT, "--format", "npy", "--layers", 0, "--heads", 0, "--train", count, "--train-pick", pick,
+            "--seed", seed, "-o", folder)
+        return np.load(folder / "layer000_head000/q_pos.npy")[:count]
+
+    m = LAST + 1
+    np.testing.assert_array_equal(taken("last"), np.arange(m - 50, m))
+    np.testing.assert_array_equal(taken("even"), (2 * np.arange(50) + 1) * m // 100)
+    first, second = taken("drawn"), taken("drawn", seed=2)
+    for drawn in (first, second):
+        assert all(i * m // 50 <= p < (i + 1) * m // 50 for i, p in enumerate(drawn))
+    assert (first != second).sum() > 25
+    fails(2, "export", "-d", dump, "--format", "npy", "--train-pick", "first", "-o", tmp_path)
+
+
 def test_records_append_and_table_goes_to_stdout(dump, tmp_path):
     out = tmp_path / "out.jsonl"
     for _ in range(2):
@@ -272,7 +290,7 @@ def test_records_append_and_table_goes_to_stdout(dump, tmp_path):
 
 def test_list_names_indexes_and_dump(dump):
     shown = run("list", "-d", dump).stdout
-    for word in ("flat", "roar", "metric", "raw, lift, query", "609 (600 prompt, 9 generated)", "0,2 of 3"):
+    for word in ("flat", "roar", "metric", "raw, lift, centred, query", "609 (600 prompt, 9 generated)", "0,2 of 3"):
         assert word in shown, word
     assert all(len(line) <= 100 for line in shown.splitlines())
 
