@@ -3,6 +3,8 @@
 import argparse
 import collections
 
+import numpy as np
+
 
 def arguments(description):
     """OUT RECORDS... --target --index of a figure that draws one effort of each index."""
@@ -39,3 +41,38 @@ def effort_at(efforts, target):
 
 def head_of(record):
     return record["config"]["layer"], record["config"]["head"]
+
+
+def by_head(records):
+    """(layer, head) -> (share of keys scanned, recall) at one effort, means over seeds."""
+    points = collections.defaultdict(list)
+    for r in records:
+        points[head_of(r)].append((r["metrics"]["scanned_frac"], r["metrics"]["recall_id"]))
+    return {head: tuple(np.mean(rows, axis=0)) for head, rows in points.items()}
+
+
+def head_curves(efforts):
+    """(layer, head) -> [(share of keys scanned, recall)] over the efforts of an index, ascending."""
+    out = collections.defaultdict(list)
+    for records in efforts.values():
+        for head, point in by_head(records).items():
+            out[head].append(point)
+    return {head: sorted(points) for head, points in out.items()}
+
+
+def recall_at(points, scanned):
+    """Recall at a share of keys scanned, between the points on a logarithmic scale."""
+    x, y = np.array(points).T
+    return np.interp(np.log(scanned), np.log(x), y)
+
+
+def gains(base, other):
+    """(layer, head) -> by how much the recall of `other` exceeds that of `base` at the same work, in the (geometric) middle
+    of the shares of keys that both scan; heads without such a range are left out."""
+    out, others = {}, head_curves(other)
+    for head, points in head_curves(base).items():
+        low, high = max(points[0][0], others[head][0][0]), min(points[-1][0], others[head][-1][0])
+        if low < high:
+            middle = np.sqrt(low * high)
+            out[head] = recall_at(others[head], middle) - recall_at(points, middle)
+    return out

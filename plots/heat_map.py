@@ -25,10 +25,8 @@ def scanned_at(efforts, target):
     """(layer, head) -> the least share of keys scanned, in %, with recall of at least `target`; NaN if never."""
     out = {}
     for records in efforts.values():
-        for r in records:
-            head = curves.head_of(r)
-            ok = r["metrics"]["recall_id"] >= target
-            out[head] = np.nanmin([out.get(head, np.nan), 100 * r["metrics"]["scanned_frac"]]) if ok else out.get(head, np.nan)
+        for head, (scanned, recall) in curves.by_head(records).items():
+            out[head] = np.fmin(out.get(head, np.nan), 100 * scanned if recall >= target else np.nan)
     return out
 
 
@@ -64,7 +62,7 @@ def main():
     for (left, right), index in zip(axes, chosen):
         search = curves.effort_at(runs[index], options.target)
         at = runs[index][search]
-        recall = {curves.head_of(r): r["metrics"]["recall_id"] for r in at}
+        recall = {head: found for head, (_, found) in curves.by_head(at).items()}
         low = min(recall.values())
         draw(figure, left, recall, "recall", cmap="cividis", vmin=min(0.8, low), vmax=1)
         left.set_title(f"{style.short(index)} {search}\nmean {np.mean(list(recall.values())):.3f}, worst {low:.3f}, "

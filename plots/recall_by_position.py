@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recall over the position of the key and of the query, in tenths of their ranges, all heads pooled.
+"""Recall over the position of the key, of the query and of the generated token, in tenths of their ranges, all heads pooled.
 
 usage: recall_by_position.py OUT RECORDS.jsonl ... [--target 0.95] [--index TEXT ...]     (records of `ra-recall curve`)
 
@@ -32,7 +32,8 @@ def main():
     chosen = options.index or [i for i in runs if i.partition(":")[0] != "flat"]
     if not chosen or any(i not in runs for i in chosen):
         raise SystemExit(f"no records of these indexes; there are {', '.join(runs)}")
-    figure, (keys, queries) = style.plt.subplots(1, 2, figsize=(9.2, 3.9), sharey=True)
+    generated = any("recall_by_query_decile" in r for efforts in decode.values() for rs in efforts.values() for r in rs)
+    figure, (keys, queries, *tokens) = style.plt.subplots(1, 3 if generated else 2, figsize=(12.4 if generated else 9.2, 3.9), sharey=True)
     tenths = np.arange(10) + 0.5
     for index, (colour, marker) in zip(chosen, LINES):
         search = curves.effort_at(runs[index], options.target)
@@ -42,8 +43,9 @@ def main():
         keys.plot(tenths, recall, color=colour, marker=marker, markersize=4, label=label)
         if (over := by_query(at)) is not None:
             queries.plot(tenths, over, color=colour, marker=marker, markersize=4)
-        if generated := decode.get(index, {}).get(search):
-            queries.plot([10.6], [curves.mean(generated, "recall_id")], color=colour, marker=marker, markersize=5, mfc="none")
+        for axes in tokens:
+            if (over := by_query(decode.get(index, {}).get(search, []))) is not None:
+                axes.plot(tenths, over, color=colour, marker=marker, markersize=4)
     counts = keys.twinx()
     counts.bar(tenths, 100 * share, width=0.9, color="#dddddd", zorder=0)
     counts.set(ylim=(0, 100), ylabel="of the exact top k, %")
@@ -52,10 +54,12 @@ def main():
     keys.set_zorder(counts.get_zorder() + 1)
     keys.patch.set_visible(False)
     keys.set(xlabel="position of the key, tenths of the indexed range", ylabel="recall", xlim=(0, 10))
-    queries.set(xlabel="test query, tenths in order (right: generated tokens)", xlim=(0, 11.2))
-    for axes in (keys, queries):
+    queries.set(xlabel="test query of the prompt, tenths in order", xlim=(0, 10))
+    for axes in tokens:
+        axes.set(xlabel="generated token, tenths in order", xlim=(0, 10))
+    for axes in (keys, queries, *tokens):
         axes.axhline(options.target, color="#999999", linewidth=0.8, linestyle=(0, (1, 2)))
-    low = min(np.nanmin(line.get_ydata()) for axes in (keys, queries) for line in axes.get_lines())
+    low = min(np.nanmin(line.get_ydata()) for axes in (keys, queries, *tokens) for line in axes.get_lines())
     keys.set_ylim(max(0, low - 0.05), 1.005)
     queries.legend(*keys.get_legend_handles_labels(), fontsize=7.5, loc="lower left")
     first, heads = records[0]["config"], len({curves.head_of(r) for r in records})
