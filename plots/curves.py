@@ -68,11 +68,14 @@ def recall_at(points, scanned):
 
 def gains(base, other):
     """(layer, head) -> by how much the recall of `other` exceeds that of `base` at the same work, in the (geometric) middle
-    of the shares of keys that both scan; heads without such a range are left out."""
+    of the shares of keys that both scan; heads without such a range, or of one only, are left out."""
     out, others = {}, head_curves(other)
     for head, points in head_curves(base).items():
-        low, high = max(points[0][0], others[head][0][0]), min(points[-1][0], others[head][-1][0])
+        other_points = others.get(head)
+        if other_points is None:
+            continue
+        low, high = max(points[0][0], other_points[0][0]), min(points[-1][0], other_points[-1][0])
         if low < high:
             middle = np.sqrt(low * high)
-            out[head] = recall_at(others[head], middle) - recall_at(points, middle)
+            out[head] = recall_at(other_points, middle) - recall_at(points, middle)
     return out

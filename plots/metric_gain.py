@@ -13,8 +13,8 @@ import numpy as np
 import curves
 import style
 
-PAIRS = [("ivf", "ivf", "ivf:metric=query", style.RED, "o"), ("hnsw, lifted", "hnsw:metric=lift", "hnsw:metric=query", style.BLUE, "s"),
-         ("qivf", "qivf:metric=raw", "qivf", style.GREEN, "^")]
+PAIRS = [("ivf", "ivf", "ivf:metric=query", style.RED, "o"), ("ivf, own head's metric", "ivf", "ivf:metric=query,share=head", style.ORANGE, "D"),
+         ("hnsw, lifted", "hnsw:metric=lift", "hnsw:metric=query", style.BLUE, "s"), ("qivf", "qivf:metric=raw", "qivf", style.GREEN, "^")]
 
 
 def panel(axes, records, title):
