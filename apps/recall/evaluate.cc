@@ -55,7 +55,9 @@ Answers search_all(const index::VectorIndex& index, index::SearchParams params,
   for (const Judged& j : heads) RA_CHECK(j.head.queries.rows == m);
   // A key used as a query finds itself: one more hit is asked for.
   const int k = params.k;
-  if (!heads[0].self.empty()) ++params.k;
+  const bool self = !heads[0].self.empty();
+  if (self) ++params.k;
+  params.ranked = self;  // attention has no use for an order
   Answers a;
   a.ids.assign(heads.size(), Ids(m));
   a.work.resize(m);

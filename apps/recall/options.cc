@@ -39,6 +39,12 @@ void bind_selection(CLI::App& command, Options& o) {
                   "Indexed key positions FIRST-LAST, instead of --sink and --window")
       ->group(group);
   command
+      .add_option("--kv-dtype", o.kv_dtype,
+                  "Keys and values: as stored, or rounded to bf16 as a KV cache of bf16 has them")
+      ->check(CLI::IsMember({"stored", "bf16"}))
+      ->capture_default_str()
+      ->group(group);
+  command
       .add_option("--test-queries", o.test_queries,
                   "last:N takes the last N prompt positions; default: every stored query after the "
                   "last indexed key. Queries of generated tokens are always tested, apart")

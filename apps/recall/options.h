@@ -18,6 +18,7 @@ struct Options {
   std::string format = "md";            // of the table on stdout: md, csv, none
   std::string layers, heads, kv_heads;  // lists; empty = all
   int sink = 128, window = 512;
+  std::string kv_dtype = "stored";  // or bf16: keys and values rounded
   std::string keys;          // FIRST-LAST positions; empty = from sink and window
   std::string test_queries;  // last:N; empty = every stored query after the last key
   int train = 0;             // cap of the training queries per head; 0 = all stored

@@ -162,6 +162,9 @@ void read_split(const Selection& s, const Read& read, Matrix<float>& indexed,
   };
   if (before > 0) copy(read(0, before), 0);
   if (after > 0) copy(read(s.last_key + 1, after), before);
+  if (!s.bf16) return;
+  for (Matrix<float>* m : {&indexed, &fixed})
+    for (float& v : std::span(m->data(), m->rows() * m->cols())) v = to_float(to_bf16(v));
 }
 
 Matrix<float> read_queries(const store::DumpReader& dump, int layer, int head,
@@ -196,6 +199,7 @@ Selection select(const store::DumpReader& dump, const Options& o) {
   const DumpInfo& info = dump.info();
   const std::string file = dump.path().string();
   Selection s;
+  s.bf16 = o.kv_dtype == "bf16";
   choose_keys(info, file, o, s);
   choose_groups(dump, o, s);
   choose_tests(info, file, o, s);
@@ -277,6 +281,7 @@ Json base_config(const store::DumpReader& dump, const Selection& s, const Option
   c["threads"] = threads();
   c["deterministic"] = true;
   c["keys"] = fmt::format("{}-{}", s.first_key, s.last_key);
+  if (s.bf16) c["kv_dtype"] = "bf16";
   if (const std::string pick = train_pick(o); pick != "even") c["train_pick"] = pick;
   if (o.test_draw > 0) c["test_draw"] = o.test_draw;
   return c;

@@ -30,6 +30,7 @@ struct Group {
 struct Selection {
   std::int64_t first_key = 0, last_key = 0;  // positions, both indexed
   std::int64_t end = 0;                      // one past the last position any test query sees
+  bool bf16 = false;                         // keys and values are rounded
   std::vector<std::int64_t> train_rows;      // of q_pos, ascending
   std::vector<TestRows> tests;               // only sets that are not empty
   std::vector<Group> groups;                 // layers ascending, then KV heads

@@ -172,7 +172,8 @@ void SegmentList::open_tops(MatView<const float> queries, const ProbeOptions& o,
   }
   const double wanted = std::ceil(static_cast<double>(o.open) * static_cast<double>(o.probes) *
                                   static_cast<double>(tops) / static_cast<double>(cells_.back()));
-  const bool all = wanted >= static_cast<double>(tops);
+  // A third for each of a group is most of them for all.
+  const bool all = wanted >= static_cast<double>(tops) / (group > 1 ? 3 : 1);
   s.open.assign(tops, all);
   for (std::size_t r = 0; !all && r < group; ++r)
     for (const std::uint32_t t :
@@ -193,23 +194,29 @@ void SegmentList::gather_cells(ProbeScratch& s) const {
   }
 }
 
-// s.means = scores of the means of all cells in the open blocks.
+// s.promise of all cells in the open blocks: the score of the mean and what it may gain.
 void SegmentList::score_cells(std::size_t group, ProbeScratch& s, SearchStats& stats) const {
   const std::size_t stride = s.cell_blocks.size() * kKeys;
-  float* means = fit(s.means, group * stride);
+  float* promise = fit(s.promise, group * stride);
   for (const ProbeScratch::Part& part : s.cell_parts) {
     const CellSegment& segment = segments_[part.segment];
-    const std::size_t n = part.last - part.first;
+    const CellLevel& cell = segment.cell();
     s.blocks.assign(s.cell_blocks.begin() + static_cast<std::ptrdiff_t>(part.first),
                     s.cell_blocks.begin() + static_cast<std::ptrdiff_t>(part.last));
     for (std::uint32_t& block : s.blocks) block += segment.first_cell_block();
     score_blocks(segment.mean_codes(), &s.mean_codes[part.segment * group * mean_rank()], group,
-                 s.blocks, means + part.first * kKeys, stride, stats);
+                 s.blocks, promise + part.first * kKeys, stride, stats);
     for (std::size_t r = 0; r < group; ++r) {
-      const float centre = s.centres[part.segment * group + r],
-                  unit = s.mean_units[part.segment * group + r];
-      float* row = means + r * stride + part.first * kKeys;
-      for (std::size_t i = 0; i < n * kKeys; ++i) row[i] = centre + unit * row[i];
+      const std::size_t at = part.segment * group + r;
+      const float centre = s.centres[at], unit = s.mean_units[at], gain = s.spread[at];
+      for (std::size_t b = part.first; b < part.last; ++b) {
+        const std::size_t from = s.cell_blocks[b] * kKeys,
+                          n = std::min<std::size_t>(kKeys, cell.count() - from);
+        float* row = promise + r * stride + b * kKeys;
+        const float* spread = &cell.spread[from];
+        for (std::size_t j = 0; j < n; ++j) row[j] = centre + unit * row[j] + gain * spread[j];
+        std::fill_n(row + n, kKeys - n, -kInfinity);
+      }
     }
   }
 }
@@ -217,24 +224,11 @@ void SegmentList::score_cells(std::size_t group, ProbeScratch& s, SearchStats& s
 // s.cells = the most promising cells of each query, each once; s.key_blocks = their rows.
 void SegmentList::pick_cells(std::size_t group, const ProbeOptions& o, ProbeScratch& s) const {
   const std::size_t stride = s.cell_blocks.size() * kKeys;
-  float* promise = fit(s.promise, stride);
   std::uint8_t* picked = fit(s.picked, stride);
   std::fill_n(picked, stride, std::uint8_t{0});
-  for (std::size_t r = 0; r < group; ++r) {
-    for (const ProbeScratch::Part& part : s.cell_parts) {
-      const CellLevel& cell = segments_[part.segment].cell();
-      const float unit = s.spread[part.segment * group + r];
-      for (std::size_t b = part.first; b < part.last; ++b) {
-        const std::size_t from = s.cell_blocks[b] * kKeys,
-                          n = std::min<std::size_t>(kKeys, cell.count() - from);
-        const float* means = &s.means[r * stride + b * kKeys];
-        for (std::size_t j = 0; j < n; ++j)
-          promise[b * kKeys + j] = means[j] + unit * cell.spread[from + j];
-        std::fill_n(promise + b * kKeys + n, kKeys - n, -kInfinity);
-      }
-    }
-    for (const std::uint32_t at : cut({promise, stride}, o.probes, s.cut)) picked[at] = 1;
-  }
+  for (std::size_t r = 0; r < group; ++r)
+    for (const std::uint32_t at : cut({&s.promise[r * stride], stride}, o.probes, s.cut))
+      picked[at] = 1;
   s.cells.clear();
   s.key_blocks.clear();
   s.key_parts.clear();

@@ -41,8 +41,7 @@ struct ProbeScratch {
   std::vector<std::uint32_t> blocks;    // to be scored now
   std::vector<Part> cell_parts, key_parts;
   std::vector<std::uint32_t> cell_blocks, key_blocks;
-  std::vector<float> means;            // [group, 16 blocks]
-  std::vector<float> promise;          // of the cells to one query
+  std::vector<float> promise;          // of the cells in the open blocks [group, 16 blocks]
   std::vector<std::uint8_t> picked;    // of cells in the open blocks
   std::vector<Cell> cells;             // picked by any query, ascending
   std::size_t step = 1;                // one key block in so many is sampled

@@ -47,6 +47,22 @@ def test_recall_by_position_is_numpys(toy, dump):
             assert "recall_by_query_decile" not in r  # 9 queries
 
 
+def test_keys_as_a_bf16_cache_has_them(dump, tmp_path):
+    """Rounded to nearest even, keys and their exact best alike; the record says so."""
+    def keys(*more):
+        out = tmp_path / f"npy{len(more)}"
+        run("export", "-q", "-d", dump, *SELECT, "--layers", 0, "--heads", 0, "--format", "npy", "-o", out, *more)
+        return np.load(out / "layer000_head000" / "K.npy")
+    stored, rounded = keys(), keys("--kv-dtype", "bf16")
+    bits = stored.astype(np.float32).view(np.uint32).astype(np.uint64)
+    want = ((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000).astype(np.uint32).view(np.float32)
+    assert np.array_equal(rounded, want) and not np.array_equal(rounded, stored)
+    for r in records("curve", "-d", dump, *SELECT, "-k", 7, "--index", "flat", "--layers", 0,
+                     "--kv-dtype", "bf16")["recall"]:
+        assert r["metrics"]["recall_id"] == 1
+        assert r["config"]["kv_dtype"] == "bf16"
+
+
 @pytest.mark.parametrize("index", ["flat", "roar:ef=30", "qgraph:worth=20"])
 def test_a_group_searched_together_finds_what_each_head_finds(dump, index):
     group = HEADS // KV_HEADS
