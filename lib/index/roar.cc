@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <string>
+#include <vector>
 
 #include "lib/core/error.h"
 #include "lib/core/matrix.h"
@@ -40,14 +42,24 @@ constexpr std::array kParams{
               "with pool=1: best keys that take a query's list"},
     ParamInfo{"batches", "int", "16", 1, 10000, false,
               "steps of the connectivity stage; 1 = all keys at once, as published"},
-    ParamInfo{"entry", "centroid|hubs", "hubs", 0, 0, false,
-              "where a search starts: the central key, or also keys that answer many queries"},
-    ParamInfo{"hubs", "int", "16", 1, 1000, false, "number of such keys"},
+    ParamInfo{
+        "entry", "centroid|hubs|newest|last", "hubs", 0, 0, false,
+        "where a search starts: the central key; also keys that answer many queries; also the "
+        "newest keys; hubs and the hits of the head's last query"},
+    ParamInfo{"hubs", "int", "16", 1, 1000, false, "number of such keys, or of the newest"},
     ParamInfo{"repair", "int", "1", 0, 1, false, "1 links keys that no path would reach"},
     ParamInfo{"share", "group|head", "group", 0, 0, false,
               "one index per KV head, or one per query head"},
     ParamInfo{"ef", "int", "100", 1, 1e9, true, "width of the search beam"},
 };
+
+struct RoarScratch final : SearchScratch {
+  BeamScratch beam;
+  std::vector<std::vector<std::uint32_t>> last;  // of each head: hits of its last query
+  std::vector<std::uint32_t> entries;
+};
+
+constexpr std::size_t kMostHeads = 4096;
 
 class RoarIndex final : public VectorIndex {
  public:
@@ -55,31 +67,42 @@ class RoarIndex final : public VectorIndex {
   RoarIndex(const BuildInput& in, const ParamReader& params, const IndexState& state);
 
   std::unique_ptr<SearchScratch> make_scratch() const override {
-    return std::make_unique<BeamScratch>();
+    auto s = std::make_unique<RoarScratch>();
+    s->last.resize(heads_);
+    return s;
   }
   SearchStats search(MatView<const float> queries, const SearchParams& p, SearchScratch& scratch,
                      std::span<std::vector<Hit>> hits) const override;
   std::size_t memory_bytes() const override { return keys_.bytes() + graph_.bytes(); }
   const BuildStats& build_stats() const override { return stats_; }
   void save(IndexState& state) const override;
+  bool sequential() const override { return last_; }
 
  private:
+  RoarIndex(const BuildInput& in, const ParamReader& params, std::size_t heads);
   void describe_graph();
 
   Matrix<float> keys_;
   Graph graph_;
   std::vector<std::uint32_t> entries_;
+  std::size_t heads_;  // that searches are told apart by
+  bool last_;          // a search starts from the hits of its head's last query too
   int default_beam_;
   BuildStats stats_;
 };
 
+RoarIndex::RoarIndex(const BuildInput& in, const ParamReader& params, std::size_t heads)
+    : keys_(copy_rows(in.keys)),
+      heads_(heads),
+      last_(params.choice("entry") == "last"),
+      default_beam_(static_cast<int>(params.integers("ef").front())) {}
+
 RoarIndex::RoarIndex(const BuildInput& in, const ParamReader& params)
-    : default_beam_(static_cast<int>(params.integers("ef").front())) {
+    : RoarIndex(in, params, in.train.size()) {
   const auto size = [&](std::string_view key) {
     return static_cast<std::size_t>(params.integer(key));
   };
   BuildClock clock;
-  keys_ = copy_rows(in.keys);
   const auto queries = pick_queries(in.train, size("queries"));
   const KnnTable table = exact_knn(keys_.view(), queries, size("knn"), clock);
   stats_.distances += static_cast<std::int64_t>(queries.size() * keys_.rows());
@@ -92,10 +115,14 @@ RoarIndex::RoarIndex(const BuildInput& in, const ParamReader& params)
   stats_.project_ms = clock.lap_ms();
 
   entries_ = {central_key(x.view(), links)};
-  if (params.choice("entry") == "hubs") {
-    for (const std::uint32_t hub : hub_keys(table, keys_.rows(), size("hubs")))
-      if (hub != entries_.front()) entries_.push_back(hub);
-  }
+  const std::string entry = params.choice("entry");
+  std::vector<std::uint32_t> more;
+  if (entry == "hubs" || entry == "last") more = hub_keys(table, keys_.rows(), size("hubs"));
+  if (entry == "newest")
+    for (std::size_t i = keys_.rows() - std::min(size("hubs"), keys_.rows()); i < keys_.rows(); ++i)
+      more.push_back(static_cast<std::uint32_t>(i));
+  for (const std::uint32_t key : more)
+    if (key != entries_.front()) entries_.push_back(key);
   connect(x.view(), entries_,
           {.m = size("m"), .beam = size("beam"), .batches = size("batches"), .seed = in.seed},
           links, clock, stats_.distances);
@@ -108,9 +135,9 @@ RoarIndex::RoarIndex(const BuildInput& in, const ParamReader& params)
 }
 
 RoarIndex::RoarIndex(const BuildInput& in, const ParamReader& params, const IndexState& state)
-    : keys_(copy_rows(in.keys)),
-      default_beam_(static_cast<int>(params.integers("ef").front())),
-      stats_(state.stats) {
+    : RoarIndex(in, params, state.array("heads", 1).front()) {
+  if (heads_ == 0 || heads_ > kMostHeads) refuse_state("heads", fmt::format("{} heads", heads_));
+  stats_ = state.stats;
   const std::size_t n = keys_.rows();
   const auto& degrees = state.array("degrees", n);
   const auto& to = state.ids("links", n);
@@ -138,6 +165,7 @@ void RoarIndex::save(IndexState& state) const {
   state.arrays["degrees"] = std::move(degrees);
   state.arrays["links"] = std::move(to);
   state.arrays["entries"] = entries_;
+  state.arrays["heads"] = {static_cast<std::uint32_t>(heads_)};
 }
 
 void RoarIndex::describe_graph() {
@@ -148,18 +176,25 @@ void RoarIndex::describe_graph() {
 SearchStats RoarIndex::search(MatView<const float> queries, const SearchParams& p,
                               SearchScratch& scratch, std::span<std::vector<Hit>> hits) const {
   check_search(queries, keys_.cols(), p, hits);
-  auto& s = static_cast<BeamScratch&>(scratch);
+  RA_CHECK(p.heads.empty() || p.heads.size() == queries.rows);
+  auto& s = static_cast<RoarScratch&>(scratch);
   const auto k = static_cast<std::size_t>(p.k);
   const auto beam = static_cast<std::size_t>(p.effort > 0 ? p.effort : default_beam_);
   SearchStats stats;
   for (std::size_t r = 0; r < queries.rows; ++r) {
-    const BeamCounts counts = beam_search(graph_, keys_.view(), queries.row(r), entries_,
-                                          {.beam = beam, .keep = std::max(beam, k)}, s);
+    std::vector<std::uint32_t>& last = s.last[(p.heads.empty() ? r : p.heads[r]) % heads_];
+    s.entries = entries_;
+    s.entries.insert(s.entries.end(), last.begin(), last.end());
+    const BeamCounts counts = beam_search(graph_, keys_.view(), queries.row(r), s.entries,
+                                          {.beam = beam, .keep = std::max(beam, k)}, s.beam);
     hits[r].clear();
-    for (std::size_t i = 0; i < std::min(k, s.pool.size()); ++i)
-      hits[r].push_back({s.pool[i].id, s.pool[i].score});
+    for (std::size_t i = 0; i < std::min(k, s.beam.pool.size()); ++i)
+      hits[r].push_back({s.beam.pool[i].id, s.beam.pool[i].score});
     stats.distances += counts.distances;
     stats.hops += counts.hops;
+    if (!last_) continue;
+    last.clear();
+    for (const Hit& hit : hits[r]) last.push_back(hit.id);
   }
   stats.bytes = stats.distances * static_cast<std::int64_t>(keys_.cols() * sizeof(float));
   return stats;

@@ -16,7 +16,7 @@ std::span<const ParamInfo> roar_params();
 // Needs training queries. Building takes four stages: exact best keys of each query, projection
 // onto the keys, connectivity, packing. Searching compares raw q.k only, whatever the metric.
 std::unique_ptr<VectorIndex> build_roar(const BuildInput& in, const ParamReader& params);
-// State: degrees [n], links (those of key 0 first), entries.
+// State: degrees [n], links (those of key 0 first), entries, heads [1].
 std::unique_ptr<VectorIndex> restore_roar(const BuildInput& in, const ParamReader& params,
                                           const IndexState& state);
 

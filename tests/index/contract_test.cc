@@ -34,6 +34,7 @@ std::vector<std::string> all_specs() {
   specs.emplace_back(
       "roar:metric=raw,pool=0,entry=centroid,batches=1,repair=0,m=12,beam=40,knn=20");  // as
                                                                                         // published
+  specs.emplace_back("roar:entry=last,m=12,beam=40,knn=20");
   for (const char* coded :
        {"flat:bits=8", "flat:bits=4", "qscan:rank=8", "qivf:codes=none", "qivf:codes=8"})
     specs.emplace_back(coded);

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
 #include "tests/index/synthetic.h"
 
 namespace ra::index {
@@ -48,6 +51,35 @@ TEST(RoarTest, OneIndexServesTheHeadsOfAGroup) {
     const auto found = testing::search(*index, test->view(), 20, 60);
     EXPECT_GT(testing::recall(set.keys.view(), test->view(), found, 20), 0.9);
   }
+}
+
+// A narrow beam finds more of a query like the last one where it starts from that one's hits.
+TEST(RoarTest, StartsFromTheHitsOfTheHeadsLastQuery) {
+  const auto set = testing::ood_set(1500, 32, 800, 41);
+  BuildInput in{
+      .keys = set.keys.view(), .train = {{set.train.view()}, {set.train.view()}}, .seed = 1};
+  const auto build = [&](const char* entry) {
+    return build_index(
+        testing::spec_of(std::string("roar:knn=30,m=16,beam=60,metric=raw,entry=") + entry), in);
+  };
+  const auto cold = build("hubs"), warm = build("last");
+  EXPECT_FALSE(cold->sequential());
+  EXPECT_TRUE(warm->sequential());
+  // Hits of a query after a wide search for it by some head.
+  const auto after = [&](const VectorIndex& index, std::uint32_t head) {
+    const auto scratch = index.make_scratch();
+    std::vector<std::vector<Hit>> hits(1);
+    const std::uint32_t first[] = {0}, second[] = {head};
+    const auto query = set.test.view().row_range(3, 1);
+    (void)index.search(query, {.k = 20, .effort = 200, .heads = first}, *scratch, hits);
+    (void)index.search(query, {.k = 20, .effort = 1, .heads = second}, *scratch, hits);
+    testing::Found found;
+    found.hits = hits;
+    return testing::recall(set.keys.view(), query, found, 20);
+  };
+  EXPECT_GT(after(*warm, 0), 0.9);
+  EXPECT_LT(after(*warm, 1), after(*warm, 0)) << "the other head knows nothing of it";
+  EXPECT_EQ(after(*cold, 0), after(*cold, 1));
 }
 
 }  // namespace
