@@ -121,12 +121,19 @@ bench::Result result_of(const Measured& m, const store::DumpReader& dump, const 
   return r;
 }
 
+attention::AttentionShape one_layer(const store::DumpInfo& info) {
+  return {1,
+          static_cast<int>(info.n_heads),
+          static_cast<int>(info.n_kv_heads),
+          static_cast<int>(info.head_dim),
+          static_cast<int>(info.value_dim),
+          {}};
+}
+
 std::vector<Measured> measure_layer(const LayerData& data, const std::vector<ModeRun>& runs,
                                     const AttentionOptions& o, std::uint64_t seed) {
   const store::DumpInfo& info = data.info();
-  const attention::AttentionShape shape{
-      1, static_cast<int>(info.n_heads), static_cast<int>(info.n_kv_heads),
-      static_cast<int>(info.head_dim), static_cast<int>(info.value_dim)};
+  const attention::AttentionShape shape = one_layer(info);
   std::vector<Measured> measured;
   for (const ModeRun& run : runs) {
     Measured m{.run = run};
@@ -211,8 +218,9 @@ int run_attention(const AttentionOptions& o, const cli::CommonOptions& common) {
                        : parse_list(o.layers, static_cast<int>(info.n_layers), "--layers");
   for (const int layer : layers) dump->check_layer(layer);
   std::vector<MemoryNeed> needs = LayerData::memory(info, contexts.back(), o);
-  needs.push_back({"indexes", index_memory(runs, contexts.back(), info.n_kv_heads, info.head_dim,
-                                           info.n_heads / info.n_kv_heads)});
+  for (MemoryNeed& need : index_memory(runs, one_layer(info), contexts.back(),
+                                       LayerData::cache_shape(info, contexts.back(), o).type))
+    needs.push_back(std::move(need));
   check_memory(needs, memory_limit(common.memory_limit));
   const bool train = std::any_of(runs.begin(), runs.end(), [](const ModeRun& r) {
     return (r.sparse.index && r.sparse.index->needs_queries) || r.measured;

@@ -10,6 +10,7 @@
 
 #include "apps/bench/alloc_counter.h"
 #include "apps/bench/decode_table.h"
+#include "apps/bench/failure_list.h"
 #include "apps/bench/memory_plan.h"
 #include "apps/bench/mode_policy.h"
 #include "apps/bench/model_context.h"
@@ -47,6 +48,11 @@ model::StepTimes& operator+=(model::StepTimes& a, const model::StepTimes& b) {
   a.other_ms += b.other_ms;
   a.attend += b.attend;
   return a;
+}
+
+// What the configuration of a record has that only decode knows.
+Json own_config(const DecodeOptions& o, std::int64_t context) {
+  return {{"context", context}, {"n_decode", o.n_decode}, {"repetitions", o.repetitions}};
 }
 
 class ContextBench {
@@ -154,10 +160,8 @@ Json ContextBench::breakeven(const Measured& m, std::string_view mode,
 bench::Result ContextBench::result(const Measured& m, double bandwidth) const {
   bench::Result r;
   r.kind = "decode";
-  r.config = model_config(o_.model, o_.sparse, context_, m.built.run, seed_,
-                          {{"context", prompt_ + o_.n_decode},
-                           {"n_decode", o_.n_decode},
-                           {"repetitions", o_.repetitions}});
+  r.config = model_config(o_.model, o_.sparse, context_.input(), &context_, m.built.run, seed_,
+                          own_config(o_, prompt_ + o_.n_decode));
   const auto& prefill = context_.prefill_run();
   if (!prefill) r.status_detail = "keys and values of the prompt come from a snapshot";
   const std::vector<double> all = all_ms(m);
@@ -223,19 +227,24 @@ bench::Result ContextBench::result(const Measured& m, double bandwidth) const {
 }  // namespace
 
 int run_decode(const DecodeOptions& o, const cli::CommonOptions& common) {
-  const std::vector<ModeRun> runs = mode_runs(o.sparse);
+  const std::vector<ModeRun> wanted = mode_runs(o.sparse);
   const std::vector<std::int64_t> contexts = parse_contexts(o.model.contexts);
   for (const std::int64_t c : contexts)
     if (c <= o.n_decode)
       fail_usage("-c", fmt::format("{} leaves no prompt before {} decoded tokens", c, o.n_decode));
-  check_k(o.sparse, runs, contexts.front() - o.n_decode);
+  check_k(o.sparse, wanted, contexts.front() - o.n_decode);
   cli::check(o.model.rope);
-  const std::int64_t longest = contexts.back() - o.n_decode;
+  const std::uint64_t limit = memory_limit(common.memory_limit);
   const ModelInput in = read_model_input(o.model, common, contexts.back(), contexts.back());
-  check_memory_plan(o.model, o.sparse, common, in, runs, contexts.back(),
-                    {{"reference logits",
-                      static_cast<std::uint64_t>(o.n_decode) *
-                          static_cast<std::uint64_t>(in.model.config.vocab_size) * sizeof(float)}});
+  const MemoryPlan plan(
+      o.model, o.sparse, in, limit,
+      {{"reference logits", static_cast<std::uint64_t>(o.n_decode) *
+                                static_cast<std::uint64_t>(in.model.config.vocab_size) *
+                                sizeof(float)}});
+  plan.check(wanted, contexts.front());
+  std::int64_t longest = 0;
+  for (const std::int64_t c : contexts)
+    if (!plan.fitting(wanted, c).runs.empty()) longest = c - o.n_decode;
   const auto snapshot = open_snapshot(o.model, in, in.ids, longest);
   const auto kv_lock = claim_snapshot(o.model, o.sparse, in, longest);
   const double bandwidth = bench::read_bandwidth_gb_s();
@@ -243,25 +252,34 @@ int run_decode(const DecodeOptions& o, const cli::CommonOptions& common) {
                           {.tool = "ra-bench", .pair = o.sparse.pair, .bandwidth_gb_s = bandwidth});
   for (const std::int64_t length : contexts) {
     const std::int64_t prompt = length - o.n_decode;
-    ModelContext context(o.model, o.sparse, in,
-                         std::span(in.ids).first(static_cast<std::size_t>(prompt)), length);
-    ModePolicies policies(runs, context, common.seed);
-    if (snapshot)
-      context.restore(runs, *snapshot);
-    else
-      context.prefill(runs, prompt == longest ? o.model.kv_out : "", [&] {
-        if (o.build == "during") policies.build_complete();
-      });
-    ContextBench bench(o, common, context);
-    bench.build(policies);
-    bench.reference();
-    bench.measure();
-    bench.write(out, bandwidth);
+    const auto [runs, refused] = plan.fitting(wanted, length);
+    if (!runs.empty()) {
+      ModelContext context(o.model, o.sparse, in,
+                           std::span(in.ids).first(static_cast<std::size_t>(prompt)), length);
+      ModePolicies policies(runs, context, common.seed);
+      if (snapshot)
+        context.restore(runs, *snapshot);
+      else
+        context.prefill(runs, prompt == longest ? o.model.kv_out : "", [&] {
+          if (o.build == "during") policies.build_complete();
+        });
+      ContextBench bench(o, common, context);
+      bench.build(policies);
+      bench.reference();
+      bench.measure();
+      bench.write(out, bandwidth);
+    }
+    for (const RefusedMode& mode : refused)
+      out.write(skipped_result("decode",
+                               model_config(o.model, o.sparse, in, nullptr, mode.run, common.seed,
+                                            own_config(o, length)),
+                               mode));
   }
   in.file->check_unchanged();
   if (o.sparse.out != "-") {
     print_prefill_table(out.records(), o.sparse.format);
     print_decode_table(out.records(), o.sparse.format);
+    print_failure_signs(out.records(), o.sparse.format);
   }
   return 0;
 }

@@ -23,6 +23,7 @@ void print_decode_table(const std::vector<Json>& records, const std::string& for
   bench::Table table({"context", "<mode", "ms/token", "p95", "p99", "retrieval", "attention",
                       "other", "scanned %", "GB/s", "top-1 %", "KL", "build s"});
   for (const Json& r : records) {
+    if (r["status"] != "ok") continue;
     const Json &m = r["metrics"], &p = r["percentiles"]["decode_ms"];
     const double retrieval = m["search_ms"].get<double>() + m["gather_ms"].get<double>();
     const double attention = m["static_ms"].get<double>() + m["merge_ms"].get<double>();
@@ -48,7 +49,7 @@ void print_prefill_table(const std::vector<Json>& records, const std::string& fo
   std::set<std::int64_t> seen;  // the modes of a context share one prefill
   for (const Json& r : records) {
     const Json& m = r["metrics"];
-    if (m["prefill_ms"].is_null() ||
+    if (r["status"] != "ok" || m["prefill_ms"].is_null() ||
         !seen.insert(r["config"]["context"].get<std::int64_t>()).second)
       continue;
     const double ms = m["prefill_ms"], attention = m["prefill_attention_ms"];

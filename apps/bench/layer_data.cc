@@ -43,21 +43,11 @@ Matrix<float> token_rows(const store::DumpReader& dump, ReadHead read, int layer
   return out;
 }
 
-model::KvCache::Shape shape_of(const store::DumpInfo& info, std::int64_t context, bool synthetic) {
-  return {.layers = 1,
-          .kv_heads = static_cast<int>(info.n_kv_heads),
-          .head_dim = static_cast<int>(info.head_dim),
-          .value_dim = static_cast<int>(info.value_dim),
-          .capacity = context,
-          .type = synthetic || info.dtype == store::DType::kBf16 ? model::KvType::kBf16
-                                                                 : model::KvType::kF32};
-}
-
 }  // namespace
 
 LayerData::LayerData(const store::DumpReader& dump, int layer, std::int64_t context,
                      const AttentionOptions& o, bool train, std::uint64_t seed)
-    : info_(dump.info()), cache_(shape_of(info_, context, o.synthetic)) {
+    : info_(dump.info()), cache_(cache_shape(info_, context, o)) {
   const std::int64_t split = std::max<std::int64_t>(0, context - o.sparse.window);
   if (!o.synthetic) {
     read_prefix(dump, layer, context);
@@ -77,11 +67,22 @@ LayerData::LayerData(const store::DumpReader& dump, int layer, std::int64_t cont
   if (train) make_training(dump, layer, o.sparse.train, split, pairs, made);
 }
 
+model::KvCache::Shape LayerData::cache_shape(const store::DumpInfo& info, std::int64_t context,
+                                             const AttentionOptions& o) {
+  return {.layers = 1,
+          .kv_heads = static_cast<int>(info.n_kv_heads),
+          .head_dim = static_cast<int>(info.head_dim),
+          .value_dim = static_cast<int>(info.value_dim),
+          .capacity = context,
+          .type = o.synthetic || info.dtype == store::DType::kBf16 ? model::KvType::kBf16
+                                                                   : model::KvType::kF32};
+}
+
 std::vector<MemoryNeed> LayerData::memory(const store::DumpInfo& info, std::int64_t context,
                                           const AttentionOptions& o) {
   const auto floats = [](std::int64_t n) { return size(n) * sizeof(float); };
   const std::int64_t real = o.synthetic ? info.n_tokens : 0;
-  return {{"KV cache", model::KvCache::bytes(shape_of(info, context, o.synthetic))},
+  return {{"KV cache", model::KvCache::bytes(cache_shape(info, context, o))},
           {"the dump's keys and values",
            floats(2 * real * info.n_kv_heads * (info.head_dim + info.value_dim))},
           {"queries", floats(2 * (o.sparse.train + o.queries) * info.n_heads * info.head_dim +

@@ -27,6 +27,8 @@ class LayerData {
   LayerData(const store::DumpReader& dump, int layer, std::int64_t context,
             const AttentionOptions& o, bool train, std::uint64_t seed);
 
+  static model::KvCache::Shape cache_shape(const store::DumpInfo& info, std::int64_t context,
+                                           const AttentionOptions& o);
   // What a context of this length keeps in memory at most, indexes apart.
   static std::vector<MemoryNeed> memory(const store::DumpInfo& info, std::int64_t context,
                                         const AttentionOptions& o);

@@ -1,25 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0
-// What must be resident at the longest context, before any of it is allocated.
+// What must be resident at a context, before any of it is allocated, and which modes fit.
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "apps/bench/model_input.h"
+#include "lib/bench/results.h"
 #include "lib/core/memory.h"
 
 namespace ra::bench_app {
 
-// What the indexes of these modes take at most for `positions` of each of `kv_heads` heads, all
-// layers together.
-std::uint64_t index_memory(const std::vector<ModeRun>& runs, std::int64_t positions,
-                           std::int64_t kv_heads, std::int64_t head_dim, std::int64_t group);
+// What the indexes of these modes take together over `positions` of a cache of that type, and the
+// largest of their builds.
+std::vector<MemoryNeed> index_memory(const std::vector<ModeRun>& runs,
+                                     const attention::AttentionShape& shape, std::int64_t positions,
+                                     model::KvType type);
 
-// `own`: what the subcommand keeps beside model, cache, snapshot and indexes. Throws
-// Error{kNoMemory} if it does not fit, or if measuring the bandwidth before it does not.
-void check_memory_plan(const ModelOptions& o, const SparseModeOptions& sparse,
-                       const cli::CommonOptions& common, const ModelInput& in,
-                       const std::vector<ModeRun>& runs, std::int64_t context,
-                       const std::vector<MemoryNeed>& own);
+struct RefusedMode {
+  ModeRun run;
+  std::string why;  // bytes required and available
+};
+struct FittingModes {
+  std::vector<ModeRun> runs;
+  std::vector<RefusedMode> refused;
+};
+
+class MemoryPlan {
+ public:
+  // `own`: what the subcommand keeps beside model, cache, snapshot and indexes. Everything given
+  // must outlive it.
+  MemoryPlan(const ModelOptions& o, const SparseModeOptions& sparse, const ModelInput& in,
+             std::uint64_t limit, std::vector<MemoryNeed> own);
+
+  // Throws Error{kNoMemory} if none of `runs` fits, or if measuring the bandwidth before does not.
+  void check(const std::vector<ModeRun>& runs, std::int64_t context) const;
+  // In order, each mode beside the fitting ones before it.
+  FittingModes fitting(const std::vector<ModeRun>& runs, std::int64_t context) const;
+
+ private:
+  std::vector<MemoryNeed> needs(const std::vector<ModeRun>& runs, std::int64_t context) const;
+
+  const ModelOptions& o_;
+  const SparseModeOptions& sparse_;
+  const ModelInput& in_;
+  std::uint64_t limit_;
+  std::vector<MemoryNeed> own_;
+};
+
+// The record of a mode that does not fit.
+bench::Result skipped_result(std::string kind, Json config, const RefusedMode& refused);
 
 }  // namespace ra::bench_app

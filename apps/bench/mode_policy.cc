@@ -68,10 +68,9 @@ void add_build_metrics(const ModePolicy& mode, const ModelContext& context, Json
   x["index_key_copy_bytes"] = t.key_bytes;
 }
 
-Json model_config(const ModelOptions& o, const SparseModeOptions& sparse,
-                  const ModelContext& context, const ModeRun& run, std::uint64_t seed,
+Json model_config(const ModelOptions& o, const SparseModeOptions& sparse, const ModelInput& in,
+                  const ModelContext* context, const ModeRun& run, std::uint64_t seed,
                   const Json& own) {
-  const ModelInput& in = context.input();
   const Json none = nullptr;
   const bool dense = run.mode->dense;
   const auto& index = run.sparse.index;
@@ -83,15 +82,17 @@ Json model_config(const ModelOptions& o, const SparseModeOptions& sparse,
                  {"architecture", in.model.config.architecture},
                  {"mode", run.mode->name}};
   config.update(own);
-  config.update({{"kv_dtype", o.kv_dtype},
-                 {"compute", o.compute},
-                 {"load_mode", o.load_mode},
-                 {"k", index ? Json(run.sparse.k) : none},
-                 {"sink", dense ? none : Json(sparse.sink)},
-                 {"window", dense ? none : Json(sparse.window)},
-                 {"flush", index && index->segment > 0 ? Json(sparse.flush) : none},
-                 {"index", run.index_text.empty() ? none : Json(run.index_text)},
-                 {"train", index && index->needs_queries ? Json(context.train(run)) : none}});
+  config.update(
+      {{"kv_dtype", o.kv_dtype},
+       {"compute", o.compute},
+       {"load_mode", o.load_mode},
+       {"k", index ? Json(run.sparse.k) : none},
+       {"sink", dense ? none : Json(sparse.sink)},
+       {"window", dense ? none : Json(sparse.window)},
+       {"flush", index && index->segment > 0 ? Json(sparse.flush) : none},
+       {"index", run.index_text.empty() ? none : Json(run.index_text)},
+       {"train",
+        index && index->needs_queries && context != nullptr ? Json(context->train(run)) : none}});
   add_limits(run, config);
   if (!o.rope.scaling.empty())
     config["rope_scaling"] = Json::parse(model::rope_scaling_json(in.model.config));

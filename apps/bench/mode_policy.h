@@ -40,9 +40,9 @@ class ModePolicies {
 void add_build_metrics(const ModePolicy& mode, const ModelContext& context, Json& metrics);
 
 // The configuration of a record: what every run on a model has, with `own` fields of the
-// subcommand after the mode.
-Json model_config(const ModelOptions& o, const SparseModeOptions& sparse,
-                  const ModelContext& context, const ModeRun& run, std::uint64_t seed,
+// subcommand after the mode. `context` is null for a mode that does not fit.
+Json model_config(const ModelOptions& o, const SparseModeOptions& sparse, const ModelInput& in,
+                  const ModelContext* context, const ModeRun& run, std::uint64_t seed,
                   const Json& own);
 
 // Adds what makes the keys that a head attends to other than its k, where anything does.

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 
+#include "apps/bench/failure_list.h"
 #include "apps/bench/memory_plan.h"
 #include "apps/bench/mode_policy.h"
 #include "apps/bench/model_context.h"
@@ -62,6 +63,22 @@ struct Judged {
   model::AttendStats attend;  // sums over all steps
   std::vector<Answer> answers;
 };
+
+bool is_wanted(const std::vector<ModeRun>& wanted, const ModeRun& run) {
+  return std::ranges::any_of(wanted, [&](const ModeRun& r) { return r.mode == run.mode; });
+}
+
+// What the configuration of a record has that only quality knows.
+Json own_config(const QualityOptions& o, const NeedlePrompt* needles, std::int64_t context) {
+  const bool asked = needles != nullptr;
+  const Json none = nullptr;
+  return {{"context", context},
+          {"n_scored", o.n_score},
+          {"needle_count", o.needles},
+          {"needle_depths", asked ? Json(o.depths) : none},
+          {"needle_tasks", asked ? Json(o.tasks) : none},
+          {"chat", asked ? Json(needles->chat()) : none}};
+}
 
 class QualityBench {
  public:
@@ -119,8 +136,7 @@ class QualityBench {
 
   void write(const std::vector<ModeRun>& wanted, bench::ResultWriter& out) const {
     for (const Judged& m : judged_)
-      if (std::ranges::any_of(wanted, [&](const ModeRun& r) { return r.mode == m.built.run.mode; }))
-        out.write(result(m));
+      if (is_wanted(wanted, m.built.run)) out.write(result(m));
   }
 
  private:
@@ -252,15 +268,9 @@ void QualityBench::add_answers(const Judged& m, bench::Result& r) const {
 bench::Result QualityBench::result(const Judged& m) const {
   bench::Result r;
   r.kind = "quality";
-  const bool asked = needles_ != nullptr;
   const Json none = nullptr;
-  r.config = model_config(o_.model, o_.sparse, context_, m.built.run, seed_,
-                          {{"context", trial_.context},
-                           {"n_scored", o_.n_score},
-                           {"needle_count", o_.needles},
-                           {"needle_depths", asked ? Json(o_.depths) : none},
-                           {"needle_tasks", asked ? Json(o_.tasks) : none},
-                           {"chat", asked ? Json(needles_->chat()) : none}});
+  r.config = model_config(o_.model, o_.sparse, context_.input(), &context_, m.built.run, seed_,
+                          own_config(o_, needles_, trial_.context));
   const auto& prefill = context_.prefill_run();
   if (!prefill) r.status_detail = "keys and values of the prompt come from a snapshot";
   add_scores(m, r);
@@ -337,6 +347,7 @@ int run_quality(const QualityOptions& given, const cli::CommonOptions& common) {
   std::optional<bench::NeedleSet> set;
   if (o.needles > 0) set = bench::make_needles(o.tasks, o.needles, o.depths, common.seed);
   cli::check(o.model.rope);
+  const std::uint64_t limit = memory_limit(common.memory_limit);
 
   // The last token that is run predicts one more.
   const ModelInput in =
@@ -358,13 +369,17 @@ int run_quality(const QualityOptions& given, const cli::CommonOptions& common) {
   const std::vector<Trial> trials = make_trials(o, in, contexts, hidden);
   check_k(o.sparse, runs, trials.front().prompt);
   const auto u64 = [](auto n) { return static_cast<std::uint64_t>(n); };
-  check_memory_plan(
-      o.model, o.sparse, common, in, runs, contexts.back(),
+  const MemoryPlan plan(
+      o.model, o.sparse, in, limit,
       {{"logits of full attention", u64(std::min<std::int64_t>(kScoreBlock, o.n_score)) *
                                         u64(in.model.config.vocab_size) * sizeof(float)},
        {"scored tokens of the modes",
         u64(runs.size()) * model::KvTail::bytes(cache_shape(o.model, in, 0), o.n_score)}});
-  const Trial& longest = trials.back();
+  plan.check(runs, contexts.front());
+  const Trial* last = &trials.front();
+  for (const Trial& t : trials)
+    if (!plan.fitting(runs, t.context).runs.empty()) last = &t;
+  const Trial& longest = *last;
   const auto snapshot = open_snapshot(o.model, in, longest.ids, longest.prompt);
   if (snapshot)
     for (const Trial& t : trials)
@@ -374,23 +389,35 @@ int run_quality(const QualityOptions& given, const cli::CommonOptions& common) {
       o.sparse.out,
       {.tool = "ra-bench", .pair = o.sparse.pair, .bandwidth_gb_s = bench::read_bandwidth_gb_s()});
   for (const Trial& trial : trials) {
-    ModelContext context(o.model, o.sparse, in,
-                         std::span(trial.ids).first(static_cast<std::size_t>(trial.prompt)),
-                         trial.context);
-    ModePolicies policies(runs, context, common.seed);
-    if (snapshot)
-      context.restore(runs, *snapshot);
-    else
-      context.prefill(runs, &trial == &longest ? o.model.kv_out : "",
-                      [&] { policies.build_complete(); });
-    QualityBench bench(o, common.seed, trial, hidden, tokenizer.get(), context);
-    bench.build(policies);
-    bench.score();
-    bench.ask();
-    bench.write(wanted, out);
+    const auto [fitting, refused] = plan.fitting(runs, trial.context);
+    if (!fitting.empty()) {
+      ModelContext context(o.model, o.sparse, in,
+                           std::span(trial.ids).first(static_cast<std::size_t>(trial.prompt)),
+                           trial.context);
+      ModePolicies policies(fitting, context, common.seed);
+      if (snapshot)
+        context.restore(fitting, *snapshot);
+      else
+        context.prefill(fitting, &trial == &longest ? o.model.kv_out : "",
+                        [&] { policies.build_complete(); });
+      QualityBench bench(o, common.seed, trial, hidden, tokenizer.get(), context);
+      bench.build(policies);
+      bench.score();
+      bench.ask();
+      bench.write(wanted, out);
+    }
+    for (const RefusedMode& mode : refused)
+      if (is_wanted(wanted, mode.run))
+        out.write(skipped_result("quality",
+                                 model_config(o.model, o.sparse, in, nullptr, mode.run, common.seed,
+                                              own_config(o, hidden, trial.context)),
+                                 mode));
   }
   in.file->check_unchanged();
-  if (o.sparse.out != "-") print_quality_table(out.records(), o.sparse.format);
+  if (o.sparse.out != "-") {
+    print_quality_table(out.records(), o.sparse.format);
+    print_failure_signs(out.records(), o.sparse.format);
+  }
   return 0;
 }
 

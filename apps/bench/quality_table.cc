@@ -49,6 +49,7 @@ void print_quality_table(const std::vector<Json>& records, const std::string& fo
   bench::Table table({"context", "<mode", "NLL", "delta", "KL", "top-1 %", "found by depth",
                       "ms/token", "scanned %"});
   for (const Json& r : records) {
+    if (r["status"] != "ok") continue;
     const Json& m = r["metrics"];
     table.add({r["config"]["context"].dump(), mode_label(records, r), fixed(m["nll"], 4),
                fixed(m["nll_delta"], 4),

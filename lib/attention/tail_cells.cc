@@ -86,6 +86,11 @@ std::size_t TailCells::bytes() const {
          metric_.a_inverse.bytes();
 }
 
+std::size_t TailCells::bytes_of(std::size_t keys, std::size_t dim, std::size_t value_dim) {
+  const std::size_t cells = keys / kTailCellKeys + 1;
+  return (keys + cells * (1 + 2 * dim + value_dim) + 2 * dim * dim) * sizeof(float);
+}
+
 std::size_t TailCells::read_bytes() const {
   return (counts_.size() + means_.size() + variances_.size() + values_.size()) * sizeof(float);
 }

@@ -44,6 +44,7 @@ class TailCells {
   std::size_t cells() const { return counts_.size(); }
   std::size_t bytes() const;       // of everything
   std::size_t read_bytes() const;  // of a call of estimate
+  static std::size_t bytes_of(std::size_t keys, std::size_t dim, std::size_t value_dim);
 
   // Merges into out[r] what the keys that hits[r] does not hold come to for row r of
   // q [rows, head_dim]. A key's logit is its score * scale; hits of other keys are passed over.

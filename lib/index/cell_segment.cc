@@ -44,6 +44,14 @@ std::size_t CellSegment::bytes() const {
          centre_.size() * sizeof(float) + mean_codes_.bytes() + key_codes_.bytes();
 }
 
+std::size_t CellSegment::bytes_of(std::size_t keys, std::size_t dim, std::size_t cells,
+                                  std::size_t tops, int key_bits) {
+  const std::size_t levels = (2 * cells + 1 + 2 * tops + 1) * sizeof(float);  // begin and spread
+  return keys * sizeof(std::uint16_t) + levels + dim * sizeof(float) +
+         KeyCodes::bytes_of(tops + kernels::kCodeKeys + cells, dim, 8) +
+         (key_bits > 0 ? KeyCodes::bytes_of(keys, dim, key_bits) : 0);
+}
+
 float CellSegment::centre(const float* query) const {
   return dot(query, centre_.data(), centre_.size());
 }

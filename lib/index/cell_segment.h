@@ -32,6 +32,9 @@ class CellSegment {
   const CellLevel& top() const { return top_; }
   const CellLevel& cell() const { return cell_; }
   std::size_t bytes() const;
+  // The same of `keys` keys in `cells` cells under `tops`.
+  static std::size_t bytes_of(std::size_t keys, std::size_t dim, std::size_t cells,
+                              std::size_t tops, int key_bits);
 
   // Codes of the means of the top cells, from block 0 on, and of the cells, from block
   // first_cell_block() on. Score of a mean or a key = centre(query) + unit * score by its code.

@@ -141,6 +141,10 @@ Cells build_cells(MatView<const float> x, const CellOptions& o, BuildClock& cloc
           .cell = describe(x, cell_of, by_cell.begin, unit)};
 }
 
+// A cell of more than `kCap` means is cut into parts of at most that: of `asked` means of keys
+// there are no more than asked / kCap such parts beside the first ones.
+std::size_t most_cells(std::size_t asked) { return asked + asked / kCap + 1; }
+
 Matrix<float> cell_means(MatView<const float> keys, std::span<const std::uint32_t> order,
                          std::span<const std::uint32_t> begin) {
   Matrix<float> mean(begin.size() - 1, keys.cols);

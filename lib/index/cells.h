@@ -41,6 +41,9 @@ struct Cells {
 Cells build_cells(MatView<const float> x, const CellOptions& o, BuildClock& clock,
                   std::int64_t& distances);
 
+// The most cells that build_cells makes where it is asked for so many.
+std::size_t most_cells(std::size_t asked);
+
 // Mean of the keys of each cell, [count, dim]; `begin` in rows of `order`.
 Matrix<float> cell_means(MatView<const float> keys, std::span<const std::uint32_t> order,
                          std::span<const std::uint32_t> begin);

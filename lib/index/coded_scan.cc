@@ -177,6 +177,13 @@ std::unique_ptr<VectorIndex> build_coded_scan(const BuildInput& in, CodeSpace sp
 
 std::span<const ParamInfo> qscan_params() { return kQscanParams; }
 
+std::size_t qscan_bytes(const KeyShape& shape, const ParamReader& params) {
+  const std::size_t rank = std::min(shape.dim, static_cast<std::size_t>(params.integer("rank")));
+  const std::size_t query_map = (rank + 3) * shape.dim * sizeof(float);  // of a padded rank
+  return KeyRows::bytes_of(shape) +
+         KeyCodes::bytes_of(shape.keys, rank, qscan_options(params).bits) + query_map;
+}
+
 std::unique_ptr<VectorIndex> build_qscan(const BuildInput& in, const ParamReader& params) {
   const BuildClock clock;
   const QueryMetric metric = fit_query_metric(in.keys, in.train);

@@ -25,6 +25,7 @@ std::unique_ptr<VectorIndex> build_coded_scan(const BuildInput& in, CodeSpace sp
 
 // The registry's row `qscan`: codes of low rank in the query metric.
 std::span<const ParamInfo> qscan_params();
+std::size_t qscan_bytes(const KeyShape& shape, const ParamReader& params);
 std::unique_ptr<VectorIndex> build_qscan(const BuildInput& in, const ParamReader& params);
 std::unique_ptr<VectorIndex> restore_qscan(const BuildInput& in, const ParamReader& params,
                                            const IndexState& state);

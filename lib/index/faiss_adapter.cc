@@ -49,6 +49,13 @@ constexpr std::array kIvfParams{
     ParamInfo{"probes", "int", "16", 1, 1 << 20, true, "cells read per query"},
 };
 
+std::size_t ivf_lists(std::size_t keys, const ParamReader& params) {
+  auto lists = static_cast<std::size_t>(params.integer("lists"));
+  if (lists == 0)
+    lists = static_cast<std::size_t>(std::lround(4 * std::sqrt(static_cast<double>(keys))));
+  return std::clamp<std::size_t>(lists, 1, keys);
+}
+
 struct IvfScratch final : SearchScratch {
   std::vector<float> scores;
   TopK best;
@@ -99,10 +106,7 @@ IvfIndex::IvfIndex(const BuildInput& in, const ParamReader& params)
                                                                    : std::span<const QuerySet>());
   const Matrix<float> x = transform_keys(metric, in.keys);
 
-  auto lists = static_cast<std::size_t>(params.integer("lists"));
-  if (lists == 0)
-    lists = static_cast<std::size_t>(std::lround(4 * std::sqrt(static_cast<double>(n))));
-  lists = std::clamp<std::size_t>(lists, 1, n);
+  const std::size_t lists = ivf_lists(n, params);
   faiss::ClusteringParameters options;
   options.niter = static_cast<int>(params.integer("iters"));
   options.seed = static_cast<int>(in.seed & 0x7fffffff);
@@ -197,6 +201,12 @@ SearchStats IvfIndex::search(MatView<const float> queries, const SearchParams& p
       .distances = static_cast<std::int64_t>(scanned + cells * queries.rows),
       .bytes = static_cast<std::int64_t>((scanned + cells * queries.rows) * dim * sizeof(float)),
       .hops = static_cast<std::int64_t>(probes * queries.rows)};
+}
+
+std::size_t ivf_bytes(const KeyShape& shape, const ParamReader& params) {
+  const std::size_t lists = ivf_lists(shape.keys, params), row = shape.dim * sizeof(float);
+  return shape.keys * (row + sizeof(std::uint32_t)) + lists * (row + sizeof(std::size_t)) +
+         sizeof(std::size_t);
 }
 
 std::unique_ptr<VectorIndex> build_ivf(const BuildInput& in, const ParamReader& params) {
@@ -369,6 +379,13 @@ SearchStats HnswIndex::search(MatView<const float> queries, const SearchParams& 
   return stats;
 }
 
+std::size_t hnsw_bytes(const KeyShape& shape, const ParamReader& params) {
+  // Links, the place of a key's first one, its level.
+  return shape.keys * (shape.dim * sizeof(float) + hnsw_links(params) * sizeof(int) +
+                       sizeof(std::size_t) + sizeof(int)) +
+         sizeof(std::size_t);
+}
+
 std::unique_ptr<VectorIndex> build_hnsw(const BuildInput& in, const ParamReader& params) {
   return std::make_unique<HnswIndex>(in, params);
 }
@@ -383,13 +400,15 @@ std::span<const IndexType> faiss_index_types() {
                 .effort_key = "probes",
                 .query_aware = false,
                 .build = build_ivf,
-                .restore = restore_ivf},
+                .restore = restore_ivf,
+                .bytes = ivf_bytes},
       IndexType{.name = "hnsw",
                 .help = "hierarchical navigable small world graph (FAISS)",
                 .params = kHnswParams,
                 .effort_key = "ef",
                 .query_aware = false,
-                .build = build_hnsw}};
+                .build = build_hnsw,
+                .bytes = hnsw_bytes}};
   return types;
 }
 

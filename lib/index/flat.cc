@@ -73,6 +73,15 @@ class FlatIndex final : public VectorIndex {
 
 std::span<const ParamInfo> flat_params() { return kParams; }
 
+std::size_t flat_bytes(const KeyShape& shape, const ParamReader& params) {
+  const std::string bits = params.choice("bits");
+  if (bits != "all")
+    return KeyRows::bytes_of(shape) + KeyCodes::bytes_of(shape.keys, shape.dim, std::stoi(bits));
+  KeyShape copied = shape;
+  copied.stored = false;
+  return KeyRows::bytes_of(copied);
+}
+
 std::unique_ptr<VectorIndex> build_flat(const BuildInput& in, const ParamReader& params) {
   const std::string bits = params.choice("bits");
   if (bits == "all") return std::make_unique<FlatIndex>(in.keys);

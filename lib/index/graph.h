@@ -25,8 +25,9 @@ class Graph {
   }
   std::size_t link_count() const { return links_.size(); }
   std::size_t max_degree() const;
-  std::size_t bytes() const {
-    return offsets_.size() * sizeof(offsets_[0]) + links_.size() * sizeof(links_[0]);
+  std::size_t bytes() const { return bytes_of(size(), link_count()); }
+  static std::size_t bytes_of(std::size_t nodes, std::size_t links) {
+    return (nodes + 1) * sizeof(std::uint64_t) + links * sizeof(std::uint32_t);
   }
 
  private:

@@ -22,4 +22,10 @@ inline constexpr std::array kHnswParams{
     ParamInfo{"ef", "int", "100", 1, 1e9, true, "width of the search beam"},
 };
 
+// Links of a key, upper layers included: on the average a key is in 1 / (m - 1) of these.
+inline std::size_t hnsw_links(const ParamReader& params) {
+  const auto m = static_cast<std::size_t>(params.integer("m"));
+  return 2 * m + (m + m - 2) / (m - 1);
+}
+
 }  // namespace ra::index

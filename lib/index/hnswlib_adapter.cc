@@ -129,6 +129,13 @@ std::unique_ptr<VectorIndex> build_hnswlib(const BuildInput& in, const ParamRead
   return std::make_unique<HnswlibIndex>(in, params);
 }
 
+std::size_t hnswlib_bytes(const KeyShape& shape, const ParamReader& params) {
+  // The key lifted, links, their number and a label; lists of upper layers have a number as well.
+  return shape.keys *
+         ((shape.dim + 1) * sizeof(float) + (hnsw_links(params) + 2) * sizeof(hnswlib::tableint) +
+          sizeof(hnswlib::labeltype));
+}
+
 }  // namespace
 
 std::span<const IndexType> hnswlib_index_types() {
@@ -137,7 +144,8 @@ std::span<const IndexType> hnswlib_index_types() {
                 .help = "hierarchical navigable small world graph (hnswlib)",
                 .params = kHnswParams,
                 .effort_key = "ef",
-                .build = build_hnswlib}};
+                .build = build_hnswlib,
+                .bytes = hnswlib_bytes}};
   return types;
 }
 

@@ -21,6 +21,16 @@ constexpr std::size_t kMaxRank = 1024;
 // Largest code: 127 or 7.
 float largest_code(int bits) { return static_cast<float>((1 << (bits - 1)) - 1); }
 
+// Coordinates of a code: a whole number of the kernel's steps.
+std::size_t padded_rank(std::size_t rank, int bits) {
+  const std::size_t step = static_cast<std::size_t>(32 / bits);
+  return (rank + step - 1) / step * step;
+}
+
+std::size_t blocks_of(std::size_t rows) {
+  return (rows + kernels::kCodeKeys - 1) / kernels::kCodeKeys;
+}
+
 }  // namespace
 
 CodeSpace plain_space(MatView<const float> keys) {
@@ -44,9 +54,8 @@ KeyCodes::KeyCodes(const CodeSpace& space, MatView<const float> keys, int bits)
     : rows_(keys.rows), dim_(keys.cols), bits_(bits) {
   RA_CHECK(bits == 8 || bits == 4);
   const bool plain = space.key_map.rows() == 0;
-  const std::size_t rank = plain ? keys.cols : space.key_map.rows(),
-                    step = static_cast<std::size_t>(32 / bits);
-  rank_ = (rank + step - 1) / step * step;
+  const std::size_t rank = plain ? keys.cols : space.key_map.rows();
+  rank_ = padded_rank(rank, bits);
   RA_CHECK(rank_ <= kMaxRank);
   Matrix<float> z(rows_, rank_);  // coordinates, row by row
   std::vector<float> centred(keys.cols);
@@ -112,6 +121,13 @@ void KeyCodes::pack(const Matrix<float>& z) {
 std::size_t KeyCodes::bytes() const {
   return codes_.size() + query_map_.bytes() + steps_.size() * sizeof(float);
 }
+
+std::size_t KeyCodes::bytes_of(std::size_t rows, std::size_t rank, int bits) {
+  const std::size_t padded = padded_rank(rank, bits);
+  return blocks_of(rows) * kernels::code_block_bytes(padded, bits) + padded * sizeof(float);
+}
+
+std::size_t KeyCodes::blocks() const { return blocks_of(rows_); }
 
 float KeyCodes::encode(const float* query, std::int8_t* out) const {
   std::array<float, kMaxRank> y;

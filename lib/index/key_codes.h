@@ -37,10 +37,12 @@ class KeyCodes {
   KeyCodes(const CodeSpace& space, MatView<const float> keys, int bits);
 
   std::size_t rows() const { return rows_; }
-  std::size_t blocks() const { return (rows_ + kernels::kCodeKeys - 1) / kernels::kCodeKeys; }
+  std::size_t blocks() const;
   std::size_t rank() const { return rank_; }
   std::size_t block_bytes() const { return kernels::code_block_bytes(rank_, bits_); }
   std::size_t bytes() const;
+  // The same of `rows` keys in a space of that rank, without its query map.
+  static std::size_t bytes_of(std::size_t rows, std::size_t rank, int bits);
 
   // Codes [rank()] of one query [dim] for score(). Returns the unit: what a score of 1 stands for.
   float encode(const float* query, std::int8_t* out) const;

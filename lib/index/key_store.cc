@@ -43,6 +43,11 @@ KeyRows::KeyRows(MatView<const float> keys, const StoredKeys& stored)
   append(keys);
 }
 
+std::size_t KeyRows::bytes_of(const KeyShape& shape) {
+  const std::size_t value = shape.bf16 ? sizeof(bf16) : sizeof(float);
+  return shape.stored ? 0 : shape.keys * shape.dim * value;
+}
+
 void KeyRows::append(MatView<const float> keys) {
   RA_CHECK(keys.cols == cols_);
   if (stored_.rows == nullptr) {

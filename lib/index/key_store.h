@@ -33,6 +33,7 @@ class KeyRows {
   std::size_t cols() const { return cols_; }
   std::size_t row_bytes() const { return kernels::row_bytes(source().type, cols_); }
   std::size_t bytes() const { return stored_.rows != nullptr ? 0 : rows_ * row_bytes(); }  // a copy
+  static std::size_t bytes_of(const KeyShape& shape);
 
   // out[r * out_stride + j] = queries row r . row first + j, j < count.
   void score_range(MatView<const float> queries, std::size_t first, std::size_t count, float* out,

@@ -141,6 +141,13 @@ std::size_t pages_segment(const ParamReader& params) {
   return kPiecePages * static_cast<std::size_t>(params.integer("page"));
 }
 
+std::size_t pages_bytes(const KeyShape& shape, const ParamReader& params) {
+  const auto page = static_cast<std::size_t>(params.integer("page"));
+  const std::size_t pages = (shape.keys + page - 1) / page;
+  return KeyRows::bytes_of(shape) + pages * (2 * shape.dim * sizeof(bf16) + sizeof(std::uint32_t)) +
+         sizeof(std::uint32_t);
+}
+
 std::unique_ptr<VectorIndex> build_pages(const BuildInput& in, const ParamReader& params) {
   const BuildClock clock;
   auto index = std::make_unique<PagesIndex>(in, params);

@@ -500,6 +500,14 @@ QgraphIndex::QgraphIndex(const BuildInput& in, const ParamReader& params, const 
 
 std::span<const ParamInfo> qgraph_params() { return kParams; }
 
+std::size_t qgraph_bytes(const KeyShape& shape, const ParamReader& params) {
+  const std::size_t graphs = params.choice("metric") == "head" ? shape.heads : 1;
+  // A key chooses `prune` links, and each may be followed back; a repair adds few.
+  const std::size_t links = std::min(size_of(params, "links"), 2 * size_of(params, "prune")) + 1;
+  return KeyRows::bytes_of(shape) + graphs * Graph::bytes_of(shape.keys, links * shape.keys) +
+         shape.heads * size_of(params, "hubs") * sizeof(std::uint32_t);
+}
+
 std::unique_ptr<VectorIndex> build_qgraph(const BuildInput& in, const ParamReader& params) {
   return std::make_unique<QgraphIndex>(in, params);
 }

@@ -14,6 +14,7 @@
 namespace ra::index {
 
 std::span<const ParamInfo> qgraph_params();
+std::size_t qgraph_bytes(const KeyShape& shape, const ParamReader& params);
 std::unique_ptr<VectorIndex> build_qgraph(const BuildInput& in, const ParamReader& params);
 std::unique_ptr<VectorIndex> restore_qgraph(const BuildInput& in, const ParamReader& params,
                                             const IndexState& state);

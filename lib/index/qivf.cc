@@ -44,6 +44,38 @@ constexpr std::array kParams{
         "lists each query picks; those of a group are searched by all of it. 0 = 2 sqrt(lists)"},
 };
 
+int key_bits_of(const ParamReader& params) {
+  const std::string codes = params.choice("codes");
+  return codes == "none" ? 0 : std::stoi(codes);
+}
+
+// How many cells and top cells a segment gets, by its number of keys.
+class CellNumbers {
+ public:
+  explicit CellNumbers(const ParamReader& params)
+      : whole_(static_cast<double>(qivf_segment(params))) {
+    const auto given = [&](std::string_view key, double automatic) {
+      const auto value = static_cast<double>(params.integer(key));
+      return value > 0 ? value : automatic;
+    };
+    lists_ = given("lists", whole_ / (key_bits_of(params) == 0 ? 8 : 32));
+    tops_ = given("tops", 2 * std::sqrt(lists_));
+  }
+  std::size_t lists(std::size_t keys) const {
+    return std::clamp<std::size_t>(static_cast<std::size_t>(lists_ * part(keys)), 1, keys);
+  }
+  // Tops go with the root of the lists.
+  std::size_t tops(std::size_t keys) const {
+    return std::clamp<std::size_t>(static_cast<std::size_t>(tops_ * std::sqrt(part(keys))), 1,
+                                   lists(keys));
+  }
+
+ private:
+  double part(std::size_t keys) const { return static_cast<double>(keys) / whole_; }
+
+  double whole_, lists_ = 1, tops_ = 1;  // of a whole segment
+};
+
 struct QivfScratch final : SearchScratch {
   ProbeScratch probe;
   std::vector<float> exact;  // [group, found]
@@ -71,9 +103,9 @@ class QivfIndex final : public VectorIndex {
   void count(const BuildClock& clock);
 
   std::size_t segment_, rerank_, default_probes_;
-  double lists_ = 1, tops_ = 1;  // of a whole segment
+  CellNumbers numbers_;
   bool raw_;
-  int iterations_, key_bits_ = 0;
+  int iterations_, key_bits_;
   float open_, reach_;
   std::uint64_t seed_;
   KeyRows keys_;  // by id
@@ -86,21 +118,14 @@ QivfIndex::QivfIndex(const ParamReader& params, const BuildInput& in, KeyRows ke
     : segment_(qivf_segment(params)),
       rerank_(static_cast<std::size_t>(params.integer("rerank"))),
       default_probes_(static_cast<std::size_t>(params.integers("probes").front())),
+      numbers_(params),
       raw_(params.choice("metric") == "raw"),
       iterations_(static_cast<int>(params.integer("iterations"))),
+      key_bits_(key_bits_of(params)),
       open_(static_cast<float>(params.number("open"))),
       reach_(static_cast<float>(params.number("reach"))),
       seed_(in.seed),
       keys_(std::move(keys)) {
-  const std::string codes = params.choice("codes");
-  key_bits_ = codes == "none" ? 0 : std::stoi(codes);
-  const auto given = [&](std::string_view key, double automatic) {
-    const auto value = static_cast<double>(params.integer(key));
-    return value > 0 ? value : automatic;
-  };
-  const auto whole = static_cast<double>(segment_);
-  lists_ = given("lists", whole / (key_bits_ == 0 ? 8 : 32));
-  tops_ = given("tops", 2 * std::sqrt(lists_));
   if (!raw_) return;
   metric_.a = Matrix<float>(in.keys.cols, in.keys.cols);
   for (std::size_t i = 0; i < in.keys.cols; ++i) metric_.a.row(i)[i] = 1;
@@ -151,17 +176,9 @@ void QivfIndex::learn(MatView<const float> keys, std::span<const QuerySet> train
   }
   const Matrix<float> x = transform_keys(metric_, keys);
   stats_.metric_ms += clock.lap_ms();
-  const double part = static_cast<double>(keys.rows) / static_cast<double>(segment_);
-  const auto share = [&](double whole) {
-    return std::clamp<std::size_t>(static_cast<std::size_t>(whole * part), 1, keys.rows);
-  };
-  const std::size_t lists = share(lists_);
-  // Tops go with the root of the lists.
-  const std::size_t tops =
-      std::clamp<std::size_t>(static_cast<std::size_t>(tops_ * std::sqrt(part)), 1, lists);
   const Cells cells = build_cells(x.view(),
-                                  {.cells = lists,
-                                   .tops = tops,
+                                  {.cells = numbers_.lists(keys.rows),
+                                   .tops = numbers_.tops(keys.rows),
                                    .iterations = iterations_,
                                    .seed = seed_,
                                    .stream = list_.segments().size()},
@@ -300,6 +317,17 @@ std::span<const ParamInfo> qivf_params() { return kParams; }
 
 std::size_t qivf_segment(const ParamReader& params) {
   return static_cast<std::size_t>(params.integer("segment"));
+}
+
+std::size_t qivf_bytes(const KeyShape& shape, const ParamReader& params) {
+  const CellNumbers numbers(params);
+  const std::size_t segment = qivf_segment(params), rest = shape.keys % segment;
+  const auto bytes = [&](std::size_t keys) {
+    return CellSegment::bytes_of(keys, shape.dim, most_cells(numbers.lists(keys)),
+                                 numbers.tops(keys), key_bits_of(params));
+  };
+  return KeyRows::bytes_of(shape) + shape.dim * shape.dim * sizeof(float) +
+         shape.keys / segment * bytes(segment) + (rest > 0 ? bytes(rest) : 0);
 }
 
 std::unique_ptr<VectorIndex> build_qivf(const BuildInput& in, const ParamReader& params) {

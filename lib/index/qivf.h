@@ -19,6 +19,7 @@
 namespace ra::index {
 
 std::span<const ParamInfo> qivf_params();
+std::size_t qivf_bytes(const KeyShape& shape, const ParamReader& params);
 std::size_t qivf_segment(const ParamReader& params);
 std::unique_ptr<VectorIndex> build_qivf(const BuildInput& in, const ParamReader& params);
 std::unique_ptr<VectorIndex> restore_qivf(const BuildInput& in, const ParamReader& params,

@@ -29,7 +29,8 @@ std::vector<IndexType> make_types() {
                    .effort_key = "",
                    .query_aware = false,
                    .build = build_flat,
-                   .restore = restore_flat});
+                   .restore = restore_flat,
+                   .bytes = flat_bytes});
   types.push_back({.name = "qivf",
                    .help = "lists of keys that score alike for the training queries, two levels",
                    .params = qivf_params(),
@@ -37,7 +38,8 @@ std::vector<IndexType> make_types() {
                    .moments = true,
                    .build = build_qivf,
                    .restore = restore_qivf,
-                   .segment = qivf_segment});
+                   .segment = qivf_segment,
+                   .bytes = qivf_bytes});
   types.push_back({.name = "qscan",
                    .help = "scan of low-rank codes in the metric of the training queries",
                    .params = qscan_params(),
@@ -45,7 +47,8 @@ std::vector<IndexType> make_types() {
                    .query_aware = true,
                    .moments = true,
                    .build = build_qscan,
-                   .restore = restore_qscan});
+                   .restore = restore_qscan,
+                   .bytes = qscan_bytes});
   types.push_back({.name = "qgraph",
                    .help =
                        "graph of keys that score alike for a head's training queries, entered at "
@@ -54,14 +57,16 @@ std::vector<IndexType> make_types() {
                    .effort_key = "worth",
                    .query_aware = true,
                    .build = build_qgraph,
-                   .restore = restore_qgraph});
+                   .restore = restore_qgraph,
+                   .bytes = qgraph_bytes});
   types.push_back({.name = "pages",
                    .help = "pages of consecutive keys, those with the highest bounds read whole",
                    .params = pages_params(),
                    .effort_key = "keys",
                    .build = build_pages,
                    .restore = restore_pages,
-                   .segment = pages_segment});
+                   .segment = pages_segment,
+                   .bytes = pages_bytes});
   const auto baselines = faiss_index_types();
   types.insert(types.end(), baselines.begin(), baselines.end());
   const auto graphs = hnswlib_index_types();
@@ -72,7 +77,8 @@ std::vector<IndexType> make_types() {
                    .effort_key = "ef",
                    .query_aware = true,
                    .build = build_roar,
-                   .restore = restore_roar});
+                   .restore = restore_roar,
+                   .bytes = roar_bytes});
   return types;
 }
 
@@ -189,6 +195,12 @@ std::unique_ptr<VectorIndex> build_index(const IndexSpec& spec, const BuildInput
                    .why = "it learns from training queries, and there are none",
                    .hint = "use flat, ivf or hnsw with metric=raw, or data with training queries"});
   return spec.type->build(in, ParamReader(spec.spec, spec.type->params));
+}
+
+std::size_t index_bytes(const IndexSpec& spec, const KeyShape& shape) {
+  RA_CHECK(spec.type != nullptr);
+  if (shape.keys == 0) return 0;
+  return spec.type->bytes(shape, ParamReader(spec.spec, spec.type->params));
 }
 
 void append_keys(const IndexSpec& spec, VectorIndex& index, const BuildInput& more) {

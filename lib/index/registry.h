@@ -26,6 +26,8 @@ struct IndexType {
   // Keys that are learnt together: an index of n keys is that of the first piece, the others
   // appended in order. nullptr: the type cannot grow.
   std::size_t (*segment)(const ParamReader& params) = nullptr;
+  // See index_bytes.
+  std::size_t (*bytes)(const KeyShape& shape, const ParamReader& params) = nullptr;
 };
 
 // Names FAISS, the BLAS behind it and Eigen to core's provenance.
@@ -50,6 +52,11 @@ IndexSpec check_index_spec(const Spec& spec);
 
 // Throws Error{kBadData} if the spec needs training queries and `in` has none.
 std::unique_ptr<VectorIndex> build_index(const IndexSpec& spec, const BuildInput& in);
+
+// What VectorIndex::memory_bytes of an index of such keys comes to, at most: of a graph with all
+// the links its keys may have, of which real keys take about half. The upper layers of HNSW are
+// drawn at random and counted by their expectation.
+std::size_t index_bytes(const IndexSpec& spec, const KeyShape& shape);
 
 // VectorIndex::append with the same checks. Requires spec.segment > 0.
 void append_keys(const IndexSpec& spec, VectorIndex& index, const BuildInput& more);

@@ -204,6 +204,12 @@ SearchStats RoarIndex::search(MatView<const float> queries, const SearchParams& 
 
 std::span<const ParamInfo> roar_params() { return kParams; }
 
+std::size_t roar_bytes(const KeyShape& shape, const ParamReader& params) {
+  // The projection and the connectivity stage link a key to m others each; a repair adds few.
+  const auto links = static_cast<std::size_t>(2 * params.integer("m") + 1);
+  return shape.keys * shape.dim * sizeof(float) + Graph::bytes_of(shape.keys, links * shape.keys);
+}
+
 std::unique_ptr<VectorIndex> build_roar(const BuildInput& in, const ParamReader& params) {
   return std::make_unique<RoarIndex>(in, params);
 }

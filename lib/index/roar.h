@@ -12,6 +12,7 @@
 namespace ra::index {
 
 std::span<const ParamInfo> roar_params();
+std::size_t roar_bytes(const KeyShape& shape, const ParamReader& params);
 
 // Needs training queries. Building takes four stages: exact best keys of each query, projection
 // onto the keys, connectivity, packing. Searching compares raw q.k only, whatever the metric.

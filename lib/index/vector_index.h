@@ -42,6 +42,14 @@ struct BuildInput {
   StoredKeys stored = {};  // the same keys from the first id of the index on
 };
 
+// Keys by number and kind, before there are any: what a memory plan knows.
+struct KeyShape {
+  std::size_t keys = 0, dim = 0;
+  std::size_t heads = 1;  // query heads that share the index
+  bool stored = false;    // BuildInput::stored will say where they are
+  bool bf16 = false;      // their values are those of bf16
+};
+
 struct Hit {
   std::uint32_t id = 0;  // row of BuildInput::keys
   float score = 0;       // exact inner product

@@ -3,7 +3,10 @@
 import copy
 import hashlib
 import json
+import os
+import pathlib
 import random
+import re
 
 import h5py
 import numpy as np
@@ -14,6 +17,7 @@ from program import Program
 
 PROGRAM = Program("bench")
 pytestmark = PROGRAM.needed
+REAL = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "retrieval-attention/models/smollm2.gguf"
 run, fails = PROGRAM.run, PROGRAM.fails
 
 LAYERS, HEADS, KV_HEADS, DIM = 2, 4, 2, 16  # of the tiny model
@@ -334,6 +338,36 @@ def test_a_context_beyond_the_dump_asks_for_synthetic(dump):
     assert "too short" in fails(65, "attention", "-d", dump, "--synthetic", "-c", 16, "--mode", "full", "-o", "-")
     assert "KV cache" in fails(71, "--memory-limit", "64MiB", "attention", "-d", dump, "--synthetic", "-c", 10**9, "--mode", "full",
                                "-o", "-")
+
+
+def test_the_memory_plan_knows_the_indexes(dump):
+    def required(mode, tokens):
+        error = fails(71, "--memory-limit", "1MiB", "attention", "-d", dump, "--synthetic", "-c", tokens, "--mode", mode, "-o", "-")
+        return int(re.search(r"requires (\d+) bytes", error)[1])
+
+    def per_key(mode):  # of an index and its build, by what a context twice as long needs more
+        def more(m):
+            return (required(m, 2 * 10**7) - required(m, 10**7)) / 10**7 / KV_HEADS
+        return more(mode) - more("full")
+
+    assert per_key("knn") > 2 * DIM  # a copy in bf16
+    assert per_key("retrieval") < 0.75 * per_key("knn")  # codes, and a build segment by segment
+    if "hnsw" in modes():
+        assert per_key("hnsw") > per_key("ivf") > per_key("knn")  # copies in f32
+
+
+@pytest.mark.skipif(not REAL.exists(), reason=f"{REAL} is not there (datasets/fetch)")
+def test_a_mode_that_does_not_fit_is_skipped_and_the_others_run(words, tmp_path):
+    """The tiny model needs less than the measurement of the bandwidth before it."""
+    text = tmp_path / "long.txt"
+    text.write_text(words.read_text() * 8)
+    done = run("decode", "-m", REAL, "-f", text, "-c", 8192, "-n", 1, "-r", 1, "--mode", "streaming,retrieval", "--index",
+               "roar:m=256,beam=10,queries=64", "--memory-limit", "669MiB", "-o", tmp_path / "out.jsonl")
+    fits, too_large = (json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines())
+    assert (fits["config"]["mode"], fits["status"]) == ("streaming", "ok")
+    assert (too_large["config"]["mode"], too_large["status"], too_large["metrics"]) == ("retrieval", "skipped", {})
+    assert too_large["status_detail"].endswith("GB required with the modes before it, 0.70 GB available")
+    assert f"- retrieval at 8192: does not fit in memory: {too_large['status_detail']}" in done.stdout
 
 
 def test_all_pages_are_full_attention(dump):

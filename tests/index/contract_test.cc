@@ -118,6 +118,38 @@ TEST_P(ContractTest, AllKeysForKBeyondTheirNumber) {
       EXPECT_NEAR(static_cast<double>(hits.size()), reachable, slack) << "k = " << k;
 }
 
+// Copies of keys, and what else there is; of a graph with every link it may have.
+TEST_P(ContractTest, TakesWhatAPlanExpects) {
+  const auto set = testing::ood_set(3000, 24, 300, 17);
+  Matrix<bf16> stored(set.keys.rows(), set.keys.cols());
+  Matrix<float> rounded(set.keys.rows(), set.keys.cols());
+  for (std::size_t i = 0; i < set.keys.rows() * set.keys.cols(); ++i) {
+    stored.data()[i] = to_bf16(set.keys.data()[i]);
+    rounded.data()[i] = to_float(stored.data()[i]);
+  }
+  const IndexSpec spec = testing::spec_of(GetParam());
+  const auto heads = [&](std::size_t n) { return std::vector<QuerySet>(n, {set.train.view()}); };
+  const struct {
+    KeyShape shape;
+    BuildInput in;
+  } cases[] = {
+      {{.keys = 3000, .dim = 24}, {.keys = set.keys.view(), .train = heads(1)}},
+      {{.keys = 3000, .dim = 24, .heads = 3, .stored = true, .bf16 = true},
+       {.keys = rounded.view(),
+        .train = heads(3),
+        .stored = {stored.data(), kernels::KvType::kBf16, 24}}},
+  };
+  for (const auto& c : cases) {
+    const auto index = build_index(spec, c.in);
+    const auto planned = static_cast<double>(index_bytes(spec, c.shape)),
+               taken = static_cast<double>(index->memory_bytes());
+    // Upper layers of HNSW are a matter of luck.
+    EXPECT_LE(taken, planned * (GetParam().starts_with("hnsw") ? 1.02 : 1));
+    EXPECT_GE(taken, planned * (index->build_stats().degree_max > 0 ? 0.3 : 0.85))
+        << taken << " of " << planned;
+  }
+}
+
 TEST_P(ContractTest, OneKey) {
   const auto set = testing::ood_set(1, 16, 8, 9);
   const auto index = build(set.keys.view(), set.train.view());
