@@ -29,7 +29,7 @@ IndexPlan plan_indexes(const AttentionShape& shape, const SparseOptions& options
   std::size_t at_once = 1;
   if (spec.segment > 0) {
     at_once = std::min(static_cast<std::size_t>(threads()), kv_heads);
-    of.keys = std::min(of.keys, spec.segment);
+    of.keys = std::min(of.keys, spec.piece(of.keys));
   }
   plan.building =
       at_once * (3 * of.keys * (dim + 1) * sizeof(float) + 2 * index::index_bytes(spec, of));

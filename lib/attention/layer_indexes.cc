@@ -62,7 +62,8 @@ void LayerIndexes::extend(const model::KvCache& cache, int layer, int kv_head, s
   const int heads = shape_.group() / per_kv_head_;
   std::int64_t from = ends_[ordinal(layer)];
   while (from < end) {
-    const std::int64_t to = std::min(end, from + static_cast<std::int64_t>(spec_.segment));
+    const std::int64_t to =
+        std::min(end, from + static_cast<std::int64_t>(spec_.piece(size(from - sink_))));
     const Matrix<float> keys = model::widen_keys(rows, from, to);
     for (int i = 0; i < per_kv_head_; ++i) {
       const HeldTraining held(training, layer, kv_head * shape_.group() + i * heads, heads, from,
@@ -130,8 +131,10 @@ void LayerIndexes::build_complete(const model::KvCache& cache, std::int64_t sink
     sink_ = sink;
     std::ranges::fill(ends_, sink);
   }
-  const auto segment = static_cast<std::int64_t>(spec_.segment);
-  const std::int64_t whole = sink_ + std::max<std::int64_t>(0, end - sink_) / segment * segment;
+  std::int64_t whole = ends_.front();
+  for (std::int64_t next = whole; next <= end;
+       next += static_cast<std::int64_t>(spec_.piece(size(next - sink_))))
+    whole = next;
   if (whole <= ends_.front()) return;
   const auto start = Clock::now();
   build_pieces(cache, whole, training, seed, {});

@@ -137,7 +137,7 @@ SearchStats PagesIndex::search(MatView<const float> queries, const SearchParams&
 
 std::span<const ParamInfo> pages_params() { return kParams; }
 
-std::size_t pages_segment(const ParamReader& params) {
+std::size_t pages_segment(const ParamReader& params, std::size_t) {
   return kPiecePages * static_cast<std::size_t>(params.integer("page"));
 }
 

@@ -16,7 +16,7 @@ namespace ra::index {
 
 std::span<const ParamInfo> pages_params();
 std::size_t pages_bytes(const KeyShape& shape, const ParamReader& params);
-std::size_t pages_segment(const ParamReader& params);
+std::size_t pages_segment(const ParamReader& params, std::size_t first);
 std::unique_ptr<VectorIndex> build_pages(const BuildInput& in, const ParamReader& params);
 std::unique_ptr<VectorIndex> restore_pages(const BuildInput& in, const ParamReader& params,
                                            const IndexState& state);

@@ -22,7 +22,9 @@ namespace {
 
 constexpr std::array kParams{
     ParamInfo{"segment", "int", "8192", 64, kMostSegmentKeys, false,
-              "keys learnt together, by the training queries of their positions"},
+              "keys learnt together, by the training queries of their positions; beyond four times "
+              "as many, four "
+              "times as many together"},
     ParamInfo{"lists", "int", "0", 0, kMostSegmentKeys, false,
               "cells of a whole segment; 0 = one for 32 keys, or without codes for 8"},
     ParamInfo{"tops", "int", "0", 0, kMostSegmentKeys, false,
@@ -44,6 +46,13 @@ constexpr std::array kParams{
         "lists each query picks; those of a group are searched by all of it. 0 = 2 sqrt(lists)"},
 };
 
+// Keys of the segment that begins at key `first`.
+std::size_t piece(std::size_t segment, std::size_t first) {
+  constexpr std::size_t kTimes = 4;
+  if (first < kTimes * segment) return segment;
+  return std::max(segment, std::min(kTimes * segment, kMostSegmentKeys));
+}
+
 int key_bits_of(const ParamReader& params) {
   const std::string codes = params.choice("codes");
   return codes == "none" ? 0 : std::stoi(codes);
@@ -53,7 +62,7 @@ int key_bits_of(const ParamReader& params) {
 class CellNumbers {
  public:
   explicit CellNumbers(const ParamReader& params)
-      : whole_(static_cast<double>(qivf_segment(params))) {
+      : whole_(static_cast<double>(qivf_segment(params, 0))) {
     const auto given = [&](std::string_view key, double automatic) {
       const auto value = static_cast<double>(params.integer(key));
       return value > 0 ? value : automatic;
@@ -102,7 +111,7 @@ class QivfIndex final : public VectorIndex {
   void learn(MatView<const float> keys, std::span<const QuerySet> train, BuildClock& clock);
   void count(const BuildClock& clock);
 
-  std::size_t segment_, rerank_, default_probes_;
+  std::size_t first_segment_, rerank_, default_probes_;
   CellNumbers numbers_;
   bool raw_;
   int iterations_, key_bits_;
@@ -115,7 +124,7 @@ class QivfIndex final : public VectorIndex {
 };
 
 QivfIndex::QivfIndex(const ParamReader& params, const BuildInput& in, KeyRows keys)
-    : segment_(qivf_segment(params)),
+    : first_segment_(qivf_segment(params, 0)),
       rerank_(static_cast<std::size_t>(params.integer("rerank"))),
       default_probes_(static_cast<std::size_t>(params.integers("probes").front())),
       numbers_(params),
@@ -135,8 +144,8 @@ QivfIndex::QivfIndex(const BuildInput& in, const ParamReader& params)
     : QivfIndex(params, in, KeyRows(in.keys, in.stored)) {
   BuildClock clock;
   const std::size_t n = in.keys.rows, dim = in.keys.cols;
-  for (std::size_t first = 0; first < n; first += segment_) {
-    const std::size_t count = std::min(segment_, n - first);
+  for (std::size_t first = 0; first < n; first = list_.keys()) {
+    const std::size_t count = std::min(piece(first_segment_, first), n - first);
     std::vector<QuerySet> train = in.train;
     for (QuerySet& set : train) {
       // The rows of these positions, and others, earlier if possible, where they are too few for a
@@ -153,7 +162,7 @@ QivfIndex::QivfIndex(const BuildInput& in, const ParamReader& params)
 
 void QivfIndex::append(const BuildInput& more) {
   BuildClock clock;
-  RA_CHECK(more.keys.rows <= segment_);
+  RA_CHECK(more.keys.rows <= piece(first_segment_, list_.keys()));
   keys_.append(more.keys);
   learn(more.keys, more.train, clock);
   count(clock);
@@ -315,19 +324,22 @@ QivfIndex::QivfIndex(const BuildInput& in, const ParamReader& params, const Inde
 
 std::span<const ParamInfo> qivf_params() { return kParams; }
 
-std::size_t qivf_segment(const ParamReader& params) {
-  return static_cast<std::size_t>(params.integer("segment"));
+std::size_t qivf_segment(const ParamReader& params, std::size_t first) {
+  return piece(static_cast<std::size_t>(params.integer("segment")), first);
 }
 
 std::size_t qivf_bytes(const KeyShape& shape, const ParamReader& params) {
   const CellNumbers numbers(params);
-  const std::size_t segment = qivf_segment(params), rest = shape.keys % segment;
   const auto bytes = [&](std::size_t keys) {
     return CellSegment::bytes_of(keys, shape.dim, most_cells(numbers.lists(keys)),
                                  numbers.tops(keys), key_bits_of(params));
   };
-  return KeyRows::bytes_of(shape) + shape.dim * shape.dim * sizeof(float) +
-         shape.keys / segment * bytes(segment) + (rest > 0 ? bytes(rest) : 0);
+  std::size_t sum = KeyRows::bytes_of(shape) + shape.dim * shape.dim * sizeof(float);
+  for (std::size_t first = 0, count = 0; first < shape.keys; first += count) {
+    count = std::min(qivf_segment(params, first), shape.keys - first);
+    sum += bytes(count);
+  }
+  return sum;
 }
 
 std::unique_ptr<VectorIndex> build_qivf(const BuildInput& in, const ParamReader& params) {

@@ -166,6 +166,11 @@ std::string IndexSpec::build_text() const {
   return build.text();
 }
 
+std::size_t IndexSpec::piece(std::size_t first) const {
+  RA_CHECK(segment > 0);
+  return type->segment(ParamReader(spec, type->params), first);
+}
+
 IndexSpec check_index_spec(const Spec& spec) {
   IndexSpec out;
   out.spec = spec;
@@ -175,7 +180,7 @@ IndexSpec check_index_spec(const Spec& spec) {
   if (has_key(*out.type, "share")) out.share_group = reader.choice("share") == "group";
   out.needs_queries =
       out.type->query_aware || (has_key(*out.type, "metric") && reader.choice("metric") == "query");
-  if (out.type->segment != nullptr) out.segment = out.type->segment(reader);
+  if (out.type->segment != nullptr) out.segment = out.type->segment(reader, 0);
   if (out.type->effort_key.empty()) {
     out.efforts = {0};
   } else {

@@ -25,7 +25,8 @@ struct IndexType {
                                           const IndexState& state) = nullptr;
   // Keys that are learnt together: an index of n keys is that of the first piece, the others
   // appended in order. nullptr: the type cannot grow.
-  std::size_t (*segment)(const ParamReader& params) = nullptr;
+  // This is the size of the piece that begins at key `first`.
+  std::size_t (*segment)(const ParamReader& params, std::size_t first) = nullptr;
   // See index_bytes.
   std::size_t (*bytes)(const KeyShape& shape, const ParamReader& params) = nullptr;
 };
@@ -42,10 +43,12 @@ const IndexType& find_index_type(std::string_view name);
 struct IndexSpec {
   Spec spec;
   const IndexType* type = nullptr;
-  bool share_group = true;         // one index per KV head; otherwise one per query head
-  bool needs_queries = false;      // query_aware or metric=query (the default or given)
-  std::vector<int> efforts;        // of the effort key, in the order given; {0} if there is none
-  std::size_t segment = 0;         // keys of a piece; 0: the type cannot grow
+  bool share_group = true;     // one index per KV head; otherwise one per query head
+  bool needs_queries = false;  // query_aware or metric=query (the default or given)
+  std::vector<int> efforts;    // of the effort key, in the order given; {0} if there is none
+  std::size_t segment = 0;     // keys of the first piece; 0: the type cannot grow
+  // Keys of the piece that begins at key `first`. Requires segment > 0.
+  std::size_t piece(std::size_t first) const;
   std::string build_text() const;  // canonical, without the effort key: names one built index
 };
 IndexSpec check_index_spec(const Spec& spec);

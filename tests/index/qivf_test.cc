@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "lib/index/cell_segment.h"
 #include "tests/index/synthetic.h"
 
 namespace ra::index {
@@ -65,6 +66,17 @@ TEST_P(QivfTest, SegmentsAreLearntAloneByTheQueriesOfTheirPositions) {
   pieces->save(b);
   EXPECT_EQ(a.arrays, b.arrays);
   EXPECT_EQ(a.array("segments"), std::vector<std::uint32_t>(4, 1000));
+}
+
+// A long index has few segments: four, then others four times as large.
+TEST_P(QivfTest, LaterSegmentsAreLarger) {
+  IndexState state;
+  build(",segment=200")->save(state);
+  EXPECT_EQ(state.array("segments"),
+            (std::vector<std::uint32_t>{200, 200, 200, 200, 800, 800, 800, 800}));
+  const IndexSpec spec = testing::spec_of(std::string(GetParam()) + ",segment=60000");
+  EXPECT_EQ(spec.piece(0), 60000u);
+  EXPECT_EQ(spec.piece(240000), kMostSegmentKeys);
 }
 
 TEST_P(QivfTest, AMomentStandsForItsQueries) {
