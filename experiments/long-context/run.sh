@@ -16,11 +16,10 @@ run=(-m "$model" -f "$text" --rope-scaling yarn --rope-scale 4)
 decode=("$bin/bench/ra-bench" decode "${run[@]}" --kv-in "$work/q128.kv" --trust-kv)
 rm -f "$out"/{decode,modes,others,recall}.jsonl
 "${decode[@]}" -c '2048-131072*2' -n 16 -r 3 --mode full -o "$out/decode.jsonl"
-# Three runs, each with full attention beside, since the indexes of all modes do not fit together into 24 GiB.
-"${decode[@]}" -c 8192,32768,131072 -n 32 -r 2 --mode full,streaming,knn,retrieval --index 'flat:bits=8;qivf' -o "$out/modes.jsonl"
-"${decode[@]}" -c 32768,131072 -n 32 -r 2 --mode full,knn,retrieval \
-  --index 'flat;flat:bits=4;qivf;qivf:metric=raw,probes=165' -o "$out/others.jsonl"
-"${decode[@]}" -c 32768,131072 -n 32 -r 2 --mode full,retrieval,tail,pages -o "$out/others.jsonl"
+"${decode[@]}" -c 8192,32768,131072 -n 32 -r 2 --mode full,streaming,knn,retrieval --index 'flat:bits=8;flat:bits=4;qivf' \
+  -o "$out/modes.jsonl"
+"${decode[@]}" -c 32768,131072 -n 32 -r 2 --mode full,knn,retrieval,tail,pages \
+  --index 'flat;qivf;qivf:metric=raw,probes=165' -o "$out/others.jsonl"
 /usr/bin/python3 plots/latency_breakdown.py "$out/latency" "$out/modes.jsonl"
 /usr/bin/python3 plots/latency_breakdown.py "$out/others" "$out/others.jsonl"
 "$bin/recall/ra-recall" curve -d "$work/qwen-128k.h5" --keys 128-130559 --test-queries last:64 --train 8192 -k 100 --batch group \
