@@ -7,12 +7,11 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <cstdio>
 
 #include "apps/bench/options.h"
+#include "lib/bench/compare_report.h"
 #include "lib/bench/export.h"
-#include "lib/bench/table.h"
 #include "lib/core/error.h"
 #include "lib/core/output_file.h"
 
@@ -30,8 +29,6 @@ double parse_threshold(std::string_view text) {
     fail_usage("--threshold", fmt::format("'{}' is not a share", text), "for example 3% or 0.03");
   return value;
 }
-
-std::string percent(double x) { return std::isfinite(x) ? fmt::format("{:+.2f} %", 100 * x) : "-"; }
 
 struct Export {
   std::string format;
@@ -70,11 +67,31 @@ Exit exit_of(bench::Verdict v) {
   }
 }
 
+// Times that were taken in pairs, but not of the same ones, or only of one, show nothing.
+void check_pairs(const std::vector<bench::Measurement>& base,
+                 const std::vector<bench::Measurement>& fresh, const std::string& file) {
+  for (const bench::Measurement& b : base) {
+    const auto f = std::ranges::find(fresh, b.key, &bench::Measurement::key);
+    if (f == fresh.end() || b.times.empty() || f->times.empty()) continue;
+    const bool paired = b.times.rbegin()->first >= 0 || f->times.rbegin()->first >= 0;
+    const std::size_t pairs = bench::common_pairs(b, *f);
+    if (paired && pairs < 2)
+      fail_bad_data({.what = "too few pairs",
+                     .file = file,
+                     .where = b.name,
+                     .why = pairs == 1 ? "one pair only" : "no pair number that the base has too",
+                     .hint = "run both builds in turn with --pair I, or compare with --counters"});
+  }
+}
+
 }  // namespace
 
 int run_compare(const CompareOptions& o, const cli::CommonOptions& common) {
   const bench::CompareOptions options{.threshold = parse_threshold(o.threshold),
                                       .alpha = o.alpha,
+                                      .counters_only = o.counters,
+                                      .exact = o.exact,
+                                      .unpaired = o.unpaired,
                                       .allow_missing = o.allow_missing,
                                       .seed = common.seed};
   const std::vector<Export> exports = parse_exports(o.exports);
@@ -86,32 +103,12 @@ int run_compare(const CompareOptions& o, const cli::CommonOptions& common) {
     return static_cast<int>(Exit::kOk);
   }
   const auto fresh = bench::read_measurements(o.fresh);
+  std::vector<bench::Measurement> again;
+  if (!o.again.empty()) again = bench::read_measurements(o.again);
+  if (!o.counters) check_pairs(base, fresh, o.fresh);
   write_exports(exports, fresh);
-  const bench::CompareReport report = bench::compare(base, fresh, options);
-  std::size_t quiet_rows = 0;
-  bench::Table table(
-      {"<measurement", "<metric", "base", "new", "change", "interval", "pairs", "<verdict"});
-  for (const bench::Comparison& c : report.rows) {
-    // Unchanged deterministic numbers are counted, not listed, unless asked for.
-    if (!c.timed && c.verdict == bench::Verdict::kOk && common.verbose == 0) {
-      ++quiet_rows;
-      continue;
-    }
-    table.add({c.name, c.metric, fmt::format("{:.6g}", c.base), fmt::format("{:.6g}", c.fresh),
-               percent(c.change),
-               c.timed ? fmt::format("{}..{}", percent(c.low), percent(c.high)) : "exact",
-               c.pairs > 0 ? std::to_string(c.pairs) : "-",
-               c.note.empty() ? std::string(bench::verdict_name(c.verdict))
-                              : fmt::format("{} ({})", bench::verdict_name(c.verdict), c.note)});
-  }
-  if (o.format != "none") {
-    fmt::print("{}", table.render(o.format));
-    if (quiet_rows > 0)
-      fmt::print("\n{} deterministic numbers within tolerance (-v lists them)\n", quiet_rows);
-    fmt::print("\n{}\n", report.verdict == bench::Verdict::kOk
-                             ? "no regression"
-                             : bench::verdict_name(report.verdict));
-  }
+  const bench::CompareReport report = bench::compare(base, fresh, again, options);
+  fmt::print("{}", bench::render(report, o.format, common.verbose > 0));
   cli::warn(common, report.warnings);
   return static_cast<int>(exit_of(report.verdict));
 }

@@ -211,17 +211,27 @@ void bind(CLI::App& app, CompareOptions& o) {
   app.add_option("new", o.fresh, "The same of the version under test");
   app.add_option("--export", o.exports,
                  "FORMAT=FILE: write the measurements of the last file named as googlebench,\n"
-                 "smaller-is-better, md or csv; with one file that is all (repeat)")
+                 "smaller-is-better, md, csv, or records without their times, as a baseline of\n"
+                 "--counters; with one file that is all (repeat)")
       ->type_name("FORMAT=FILE");
   app.add_option("--threshold", o.threshold, "Smallest slow-down that counts")
       ->capture_default_str();
   app.add_option("--alpha", o.alpha, "Family-wise error rate (Holm)")
       ->check(CLI::Range(1e-6, 0.5))
       ->capture_default_str();
+  app.add_option("--again", o.again,
+                 "The base build measured once more in the same pairs: the threshold is at least "
+                 "twice what it differs from itself");
+  app.add_flag("--counters", o.counters,
+               "Deterministic numbers only; of the machine only the CPU level has to be equal");
+  app.add_flag("--exact", o.exact,
+               "Deterministic numbers that got better fail too: the base is an accepted baseline");
+  app.add_flag("--unpaired", o.unpaired,
+               "Times without pairs decide too, though drift of the machine is not removed");
   app.add_flag("--allow-missing", o.allow_missing,
-               "Records on one side only do not make it inconclusive");
-  app.add_option("--format", o.format, "Table on stdout: md, csv or none")
-      ->check(CLI::IsMember({"md", "csv", "none"}))
+               "Records or numbers on one side only do not make it inconclusive");
+  app.add_option("--format", o.format, "On stdout: md, csv, json or none")
+      ->check(CLI::IsMember({"md", "csv", "json", "none"}))
       ->capture_default_str();
 }
 

@@ -69,11 +69,11 @@ struct AttentionOptions {
 void bind(CLI::App& app, AttentionOptions& o);
 
 struct CompareOptions {
-  std::string base, fresh;
+  std::string base, fresh, again;
   std::vector<std::string> exports;  // FORMAT=FILE
   std::string threshold = "3%";
   double alpha = 0.01;
-  bool allow_missing = false;
+  bool counters = false, exact = false, unpaired = false, allow_missing = false;
   std::string format = "md";
 };
 void bind(CLI::App& app, CompareOptions& o);

@@ -5,8 +5,10 @@
 
 #include <array>
 #include <cmath>
+#include <map>
 #include <optional>
 
+#include "lib/bench/results.h"
 #include "lib/bench/table.h"
 #include "lib/bench/value_rules.h"
 #include "lib/core/error.h"
@@ -15,8 +17,8 @@
 namespace ra::bench {
 namespace {
 
-constexpr std::array<std::string_view, 4> kFormats = {"googlebench", "smaller-is-better", "md",
-                                                      "csv"};
+constexpr std::array<std::string_view, 5> kFormats = {"googlebench", "smaller-is-better", "md",
+                                                      "csv", "records"};
 
 struct TimeSummary {
   double p25 = 0, median = 0, p75 = 0;
@@ -76,7 +78,7 @@ std::string smaller_is_better(const std::vector<Measurement>& all) {
                       {"extra", extra}});
     for (const auto& [name, value] : m.values) {
       const ValueRule* rule = value_rule(name);
-      if (rule == nullptr || rule->larger_is_better || !std::isfinite(value)) continue;
+      if (rule == nullptr || rule->better != Better::kSmaller || !std::isfinite(value)) continue;
       list.push_back({{"name", fmt::format("{} {}", m.name, name)},
                       {"unit", name.ends_with("_bytes")  ? "bytes"
                                : name.ends_with("_frac") ? "share"
@@ -101,6 +103,29 @@ std::string table(std::string_view format, const std::vector<Measurement>& all) 
   return t.render(format);
 }
 
+// As result records, so that compare reads them, in an order that does not depend on the run.
+std::string records(const std::vector<Measurement>& all) {
+  std::map<std::string, Json> lines;
+  for (const Measurement& m : all) {
+    Json metrics = Json::object();
+    for (const auto& [name, value] : m.values)
+      if (value_rule(name) != nullptr && std::isfinite(value)) metrics[name] = value;
+    if (metrics.empty()) continue;
+    const auto isa = m.machine.find("isa");
+    lines[m.key] = {
+        {"schema_version", kSchemaVersion},
+        {"tool", m.tool},
+        {"kind", m.kind},
+        {"provenance",
+         {{"isa", isa == m.machine.end() ? "" : isa->second}, {"compiler", m.compiler}}},
+        {"config", m.config},
+        {"metrics", metrics}};
+  }
+  std::string out;
+  for (const auto& [key, line] : lines) out += line.dump() + "\n";
+  return out;
+}
+
 }  // namespace
 
 std::span<const std::string_view> export_formats() { return kFormats; }
@@ -109,6 +134,7 @@ std::string export_as(std::string_view format, const std::vector<Measurement>& a
   RA_CHECK(!all.empty());
   if (format == "googlebench") return googlebench(all);
   if (format == "smaller-is-better") return smaller_is_better(all);
+  if (format == "records") return records(all);
   return table(format, all);
 }
 

@@ -16,6 +16,8 @@ namespace ra::bench {
 // smaller-is-better: github-action-benchmark's list of name, unit, value, range and extra; of the
 //   deterministic numbers those that grow when things get worse.
 // md, csv: one row a number.
+// records: result records without samples and origin, only the deterministic numbers that compare
+//   judges, sorted: the same bytes from every run, to be committed as a baseline.
 std::span<const std::string_view> export_formats();
 
 // `format` is one of export_formats(). NaN and infinities, which JSON has not, are left out.

@@ -4,8 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
+#include <sstream>
 
 #include "lib/bench/results.h"
+#include "lib/bench/value_rules.h"
 #include "lib/core/error.h"
 #include "lib/core/text_file.h"
 
@@ -13,12 +16,15 @@ namespace ra::bench {
 namespace {
 
 // The samples that are the time of a record, by kind; kinds without one are compared by value only.
-constexpr std::pair<std::string_view, std::string_view> kTimes[] = {
-    {"decode", "decode_ms"}, {"attention", "attention_ms"}, {"recall", "query_us"}};
+constexpr std::pair<std::string_view, std::string_view> kTimes[] = {{"decode", "decode_ms"},
+                                                                    {"attention", "attention_ms"},
+                                                                    {"recall", "query_us"},
+                                                                    {"call", "call_us"}};
 
 // Config fields that name a measurement for a person, in this order.
-constexpr std::string_view kNameFields[] = {"mode",  "context", "layer",     "head",      "kv_head",
-                                            "index", "search",  "direction", "query_set", "k"};
+constexpr std::string_view kNameFields[] = {"mode",      "context", "layer",  "head",
+                                            "kv_head",   "index",   "search", "direction",
+                                            "query_set", "k",       "case"};
 
 std::string short_name(const Json& record) {
   std::string name = record.value("kind", "");
@@ -27,7 +33,8 @@ std::string short_name(const Json& record) {
     const auto it = config.find(std::string(field));
     if (it == config.end() || it->is_null()) continue;
     const std::string text = it->is_string() ? it->get<std::string>() : it->dump();
-    const bool bare = field == "mode" || field == "index" || field == "direction";
+    const bool bare =
+        field == "mode" || field == "index" || field == "direction" || field == "case";
     name += bare ? fmt::format(" {}", text) : fmt::format(" {}={}", field, text);
   }
   return name;
@@ -46,18 +53,29 @@ std::string text_of(const Json& object, const char* field) {
   return it->is_string() ? it->get<std::string>() : it->dump();
 }
 
+void add_value(Measurement& m, const std::string& name, double value) {
+  const auto [it, added] = m.values.emplace(name, value);
+  const ValueRule* rule = value_rule(name);
+  if (!added && rule != nullptr && worse_by(*rule, it->second, value) != 0) m.unsteady.insert(name);
+}
+
 void add_record(std::vector<Measurement>& all, const Json& record) {
   if (record.value("status", "ok") != "ok") return;
-  const std::string kind = record.value("kind", "");
-  Measurement& m = entry(
-      all, fmt::format("{} {} {}", record.value("tool", ""), kind, record.at("config").dump()));
+  const std::string tool = record.value("tool", ""), kind = record.value("kind", "");
+  const Json& config = record.at("config");
+  Measurement& m = entry(all, fmt::format("{} {} {}", tool, kind, config.dump()));
+  m.tool = tool;
+  m.kind = kind;
+  m.config = config;
   m.name = short_name(record);
+  m.in_turns = record.value("in_turns", false);
   const Json& origin = record.at("provenance");
   for (const char* field : {"cpu", "isa", "threads"}) m.machine[field] = text_of(origin, field);
+  m.compiler = text_of(origin, "compiler");
   for (const auto& [name, value] : record.at("metrics").items())
     if (value.is_number() && !name.ends_with("_ms") && !name.ends_with("_us") &&
         !name.ends_with("_per_s") && !name.ends_with("_gb_s") && !name.ends_with("_tok_s"))
-      m.values[name] = value.get<double>();
+      add_value(m, name, value.get<double>());
   for (const auto& [k, name] : kTimes) {
     if (k != kind || !record.contains("samples")) continue;
     const auto samples = record["samples"].find(std::string(name));
@@ -71,10 +89,18 @@ void add_record(std::vector<Measurement>& all, const Json& record) {
   }
 }
 
-std::vector<Measurement> read_googlebench(const Json& file, const std::filesystem::path& path) {
-  std::vector<Measurement> all;
-  const Json context = file.value("context", Json::object());
-  for (const Json& b : file.at("benchmarks")) {
+void add_googlebench(std::vector<Measurement>& all, const Json& output, std::int64_t pair,
+                     const std::filesystem::path& path) {
+  const Json context = output.value("context", Json::object());
+  if (const std::string given = text_of(context, "pair"); !given.empty()) {
+    const auto [end, error] = std::from_chars(given.data(), given.data() + given.size(), pair);
+    if (error != std::errc{} || end != given.data() + given.size() || pair < 0)
+      fail_bad_data({.what = "bad benchmark JSON",
+                     .file = path,
+                     .where = "context: pair",
+                     .why = fmt::format("'{}' is not a number of a pair", given)});
+  }
+  for (const Json& b : output.at("benchmarks")) {
     if (!b.is_object() || b.value("run_type", "iteration") != "iteration" ||
         b.value("error_occurred", false))
       continue;
@@ -86,26 +112,57 @@ std::vector<Measurement> read_googlebench(const Json& file, const std::filesyste
     const std::string name = b.value("run_name", b.at("name").get<std::string>());
     Measurement& m = entry(all, "googlebench " + name);
     m.name = name;
-    m.machine = {{"cpus", text_of(context, "num_cpus")}, {"host", text_of(context, "host_name")}};
+    m.tool = "googlebench";
+    m.config = {{"name", name}};
+    m.machine = {{"cpus", text_of(context, "num_cpus")},
+                 {"host", text_of(context, "host_name")},
+                 {"isa", text_of(context, "isa")}};
     m.time_name = "real_time_" + b.value("time_unit", "ns");
-    m.times[-1].push_back(b.at("real_time").get<double>());
+    m.times[pair].push_back(b.at("real_time").get<double>());
     for (const auto& [key, value] : b.items())
-      if (key.starts_with("work_") && value.is_number()) m.values[key] = value.get<double>();
+      if (key.starts_with("work_") && value.is_number()) add_value(m, key, value.get<double>());
   }
-  return all;
+}
+
+// The outputs in a row; empty if the file begins with anything else.
+std::vector<Json> googlebench_outputs(const std::string& text, const std::filesystem::path& path) {
+  std::vector<Json> outputs;
+  std::istringstream in(text);
+  try {
+    while (in >> std::ws && in.peek() != std::istringstream::traits_type::eof()) {
+      Json output;
+      in >> output;
+      const bool known = output.is_object() && output.contains("benchmarks");
+      if (!known && outputs.empty()) break;
+      if (!known)
+        fail_bad_data({.what = "bad benchmark JSON",
+                       .file = path,
+                       .where = fmt::format("output {}", outputs.size() + 1),
+                       .why = "it has no \"benchmarks\""});
+      outputs.push_back(std::move(output));
+    }
+  } catch (const Json::parse_error& e) {
+    if (!outputs.empty() || text.substr(0, 4096).find("\"context\"") != std::string::npos)
+      fail_bad_data({.what = "bad benchmark JSON",
+                     .file = path,
+                     .where = fmt::format("output {}, byte {}", outputs.size() + 1, e.byte),
+                     .why = "not JSON from here on",
+                     .hint = "cut short?"});
+  }
+  return outputs;
 }
 
 }  // namespace
 
 std::vector<Measurement> read_measurements(const std::filesystem::path& file) {
   std::vector<Measurement> all;
-  const Json whole = Json::parse(read_bytes(file), nullptr, /*allow_exceptions=*/false);
   try {
-    if (whole.is_object() && whole.contains("benchmarks")) {
-      all = read_googlebench(whole, file);
-    } else {
+    const std::vector<Json> outputs = googlebench_outputs(read_bytes(file), file);
+    for (std::size_t i = 0; i < outputs.size(); ++i)
+      add_googlebench(all, outputs[i], outputs.size() > 1 ? static_cast<std::int64_t>(i) : -1,
+                      file);
+    if (outputs.empty())
       for (const Json& record : read_records(file)) add_record(all, record);
-    }
   } catch (const Json::exception& e) {
     fail_bad_data({.what = "bad result file",
                    .file = file,

@@ -25,8 +25,6 @@
 namespace ra::bench {
 namespace {
 
-constexpr int kSchemaVersion = 1;
-
 const std::string& run_id() {
   static const std::string id = [] {
     std::random_device device;

@@ -14,6 +14,8 @@
 
 namespace ra::bench {
 
+inline constexpr int kSchemaVersion = 1;
+
 // n, mean, stddev, min, p05, p50, p95, p99, max of a non-empty set.
 Json percentiles(std::vector<double> values);
 

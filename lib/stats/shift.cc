@@ -2,7 +2,6 @@
 #include "lib/stats/shift.h"
 
 #include <algorithm>
-#include <functional>
 #include <numeric>
 
 #include "lib/core/error.h"
@@ -19,18 +18,10 @@ std::vector<double> resample(std::span<const double> values, Rng& rng) {
 }
 
 Shift summarise_shift(double estimate, std::vector<double> drawn, const ShiftOptions& o) {
-  // The +1 keeps a p-value of a finite number of resamples above zero.
-  const double n = static_cast<double>(drawn.size()) + 1;
-  const auto count = [&](auto&& test) {
-    return static_cast<double>(std::count_if(drawn.begin(), drawn.end(), test)) + 1;
-  };
-  Shift s{.estimate = estimate};
-  s.p_above = count([&](double v) { return v <= o.threshold; }) / n;
-  s.p_below = count([&](double v) { return v >= o.threshold; }) / n;
   std::sort(drawn.begin(), drawn.end());
-  s.low = quantile_sorted(drawn, (1 - o.confidence) / 2);
-  s.high = quantile_sorted(drawn, (1 + o.confidence) / 2);
-  return s;
+  return {.estimate = estimate,
+          .low = quantile_sorted(drawn, (1 - o.confidence) / 2),
+          .high = quantile_sorted(drawn, (1 + o.confidence) / 2)};
 }
 
 }  // namespace

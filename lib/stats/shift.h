@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Location shift between two sets of measurements (Hodges and Lehmann, 1963), with a bootstrap
-// interval and the bootstrap's probability that the shift lies beyond a threshold.
+// Location shift between two sets of measurements (Hodges and Lehmann, 1963) with a bootstrap
+// interval.
 #pragma once
 
 #include <cstdint>
@@ -16,12 +16,9 @@ double hodges_lehmann(std::span<const double> a, std::span<const double> b);
 
 struct Shift {
   double estimate = 0, low = 0, high = 0;  // of b against a; interval at the given confidence
-  double p_above = 1;  // share of resamples with shift <= threshold: small = surely above it
-  double p_below = 1;  // share of resamples with shift >= threshold: small = surely below it
 };
 
 struct ShiftOptions {
-  double threshold = 0;
   double confidence = 0.99;
   int resamples = 2000;
   std::uint64_t seed = 1;
