@@ -48,6 +48,9 @@ for level in scalar avx2 avx512; do
   fi
 done
 
+step "counters of every level against the accepted ones"
+run experiments/regression/counters.sh build/release
+
 step "house rules, programs, data scripts"
 RA_BUILD="$PWD/build/release" run "$ra_python" -m pytest -q -rs -p no:cacheprovider tests \
   --junitxml="$results/python.xml" -o junit_suite_name=python

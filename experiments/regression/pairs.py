@@ -17,6 +17,7 @@ often does not raise false alarms.
 import argparse
 import contextlib
 import json
+import math
 import os
 import pathlib
 import subprocess
@@ -25,7 +26,7 @@ import time
 
 LOOKS = (10, 16, 24, 40)  # pairs after which the answer is asked for
 REPEATS = 6  # mirrored sixes of turns a pair: 12 samples of each build and case
-CHUNK_US, CHUNKS = 100, 4  # a turn: the least of 4 chunks, after one that is not timed
+CHUNK_US, TURN_US = 50, 500  # a turn: the least of some chunks, after one that is not timed
 
 
 class Build:
@@ -42,8 +43,8 @@ class Build:
             self.process.stdin.close()
             sys.exit(self.process.wait() or 1)
 
-    def turn(self, case, calls):
-        self.process.stdin.write(f"{case} {calls} {CHUNKS}\n")
+    def turn(self, case, calls, chunks):
+        self.process.stdin.write(f"{case} {calls} {chunks}\n")
         self.process.stdin.flush()
         return float(self.process.stdout.readline())
 
@@ -67,7 +68,7 @@ def program_of(build):
     return program
 
 
-def one_pair(number, programs, cases, calls, slow):
+def one_pair(number, programs, cases, shape, slow):
     """Runs processes of the programs side by side; their records as text."""
     cores = sorted(os.sched_getaffinity(0))
     with contextlib.ExitStack() as stack:
@@ -78,15 +79,16 @@ def one_pair(number, programs, cases, calls, slow):
         for build in builds:
             build.ready()
         for case in cases:
-            if case not in calls:  # the same number for every build and pair
-                fastest = min(builds[0].turn(case, 1) for _ in range(2))
-                calls[case] = max(1, round(CHUNK_US / fastest))
+            if case not in shape:  # the same for every build and pair
+                fastest = builds[0].turn(case, 1, 8)
+                calls = max(1, round(CHUNK_US / fastest))
+                shape[case] = calls, max(3, round(TURN_US / (fastest * calls)))
         for repeat in range(-1, REPEATS):
             for case in cases:
                 # The order starts at another build each time, so that none is always first.
                 turned = builds[repeat % len(builds):] + builds[:repeat % len(builds)]
                 for build in turned + turned[::-1]:
-                    build.turn(case, calls[case])
+                    build.turn(case, *shape[case])
         return [build.records() for build in builds]
 
 
@@ -117,14 +119,13 @@ def compare_builds(base, new, folder, cases, budget, threshold, alpha, slow=None
     programs = dict(zip(names, (program_of(new), program_of(base), program_of(base))))
     for name in names:
         (folder / f"{name}.jsonl").write_text("")
-    start, calls, status = time.monotonic(), {}, 3
+    start, shape, status = time.monotonic(), {}, 3
     pair = 0
+    # With fewer pairs Wilcoxon's test cannot reach alpha after Holm, whatever the pairs say: the budget waits for it.
+    provable = math.ceil(math.log2(len(cases) * len(looks) / alpha))
     for look in looks:
-        while pair < look:
-            # The first pair may run over: a budget that allows none is no answer.
-            if pair >= looks[0] and time.monotonic() - start > budget:
-                break
-            for name, text in zip(names, one_pair(pair, programs, cases, calls, slow)):
+        while pair < look and (pair < provable or time.monotonic() - start < budget):
+            for name, text in zip(names, one_pair(pair, programs, cases, shape, slow)):
                 with (folder / f"{name}.jsonl").open("a") as out:
                     out.write(without_warm_up(text))
             pair += 1
@@ -133,7 +134,7 @@ def compare_builds(base, new, folder, cases, budget, threshold, alpha, slow=None
         if status not in (0, 1, 3):
             sys.exit(status)
         clear = all(row["verdict"] != "inconclusive" for row in json.loads((folder / "report.json").read_text())["rows"])
-        if clear or time.monotonic() - start > budget:
+        if clear or (pair >= provable and time.monotonic() - start > budget):
             break
     return status, pair, time.monotonic() - start
 

@@ -208,10 +208,10 @@ std::vector<std::string> different_fields(const Json& a, const Json& b) {
 }
 
 std::string field_text(const Json& config, const std::string& field) {
-  constexpr std::size_t kMost = 40;
+  const std::size_t most = field.ends_with("_sha256") ? 12 : 40;
   if (!config.contains(field)) return "absent";
   const std::string text = config[field].dump();
-  return text.size() <= kMost ? text : text.substr(0, kMost) + "...";
+  return text.size() <= most ? text : text.substr(0, most) + "...";
 }
 
 // The measurement among `left` that was most likely meant: same tool and kind, fewest config fields

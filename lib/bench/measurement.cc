@@ -70,7 +70,12 @@ void add_record(std::vector<Measurement>& all, const Json& record) {
   m.name = short_name(record);
   m.in_turns = record.value("in_turns", false);
   const Json& origin = record.at("provenance");
-  for (const char* field : {"cpu", "isa", "threads"}) m.machine[field] = text_of(origin, field);
+  for (const char* field : {"cpu", "isa", "threads"}) {
+    std::string& known = m.machine[field];
+    const std::string text = text_of(origin, field);
+    if (known.empty()) known = text;
+    if (known != text) known = fmt::format("{} and {}", known, text);  // equals no single machine
+  }
   m.compiler = text_of(origin, "compiler");
   for (const auto& [name, value] : record.at("metrics").items())
     if (value.is_number() && !name.ends_with("_ms") && !name.ends_with("_us") &&

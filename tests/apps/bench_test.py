@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ra-bench: its records against NumPy and against each other, its verdicts on made-up results."""
-import copy
+"""ra-bench: its records against NumPy and against each other."""
 import hashlib
 import json
 import os
 import pathlib
-import random
 import re
 
 import h5py
@@ -425,126 +423,6 @@ def test_attention_uses_the_whole_dump_by_default(dump):
     assert record["config"]["context"] == PROMPT + GENERATED
     table = run("attention", "-d", dump, "--mode", "full,streaming", "-r", 1, "--queries", 5).stdout
     assert "| full " in table and "| streaming " in table
-
-
-# ---- compare ---------------------------------------------------------------------------------------
-
-def made_up(ms=10.0, seed=1, mode="full", pairs=1, samples=60, **metrics):
-    """Records as ra-bench writes them, with 1 % of noise."""
-    rng = random.Random(seed)
-    return [{
-        "schema_version": 1, "tool": "ra-bench", "tool_version": "0.1.0", "kind": "decode", "time_utc": "2026-01-31T12:00:00Z",
-        "run_id": f"{seed:016x}", "pair": pair if pairs > 1 else None, "status": "ok", "status_detail": None,
-        "provenance": {"cpu": "x", "isa": "avx2", "threads": 2}, "config": {"mode": mode, "context": 4096},
-        "metrics": {"decode_ms": ms, "work_distances": 1000, "kld_mean": 0.01, **metrics},
-        "samples": {"decode_ms": [[ms * rng.gauss(1, 0.01) for _ in range(samples)]]}, "percentiles": {},
-    } for pair in range(pairs)]
-
-
-def google(ms=10.0, seed=1, repetitions=20, **more):
-    rng = random.Random(seed)
-    runs = [{"name": "dot/64", "run_name": "dot/64", "run_type": "iteration", "repetition_index": i, "iterations": 1,
-             "real_time": ms * rng.gauss(1, 0.005), "cpu_time": 1.0, "time_unit": "ns", **more} for i in range(repetitions)]
-    mean = {**runs[0], "name": "dot/64_mean", "run_type": "aggregate", "real_time": 1e9}
-    return {"context": {"num_cpus": 2, "host_name": "h"}, "benchmarks": [*runs, mean]}
-
-
-@pytest.fixture
-def compare(tmp_path):
-    def call(base, new, *options, code):
-        for name, content in (("base", base), ("new", new)):
-            text = json.dumps(content) if isinstance(content, dict) else "".join(json.dumps(r) + "\n" for r in content)
-            (tmp_path / name).write_text(text)
-        return run("compare", tmp_path / "base", tmp_path / "new", *options, code=code)
-    return call
-
-
-@pytest.mark.parametrize("pairs", [1, 12])
-def test_compare_times(compare, pairs):
-    base = made_up(10, 1, pairs=pairs)
-    done = compare(base, made_up(10, 2, pairs=pairs), code=0)
-    assert "no regression" in done.stdout and ("not paired" in done.stderr) == (pairs == 1)
-    done = compare(base, made_up(11, 2, pairs=pairs), code=1)
-    assert "regression" in done.stdout and "decode full" in done.stdout
-    assert "improved" in compare(base, made_up(9, 2, pairs=pairs), code=0).stdout
-    compare(base, made_up(11, 2, pairs=pairs), "--threshold", "20%", code=0)
-    compare(base, made_up(11, 2, pairs=pairs), "--threshold", "0.2", code=0)
-
-
-def test_compare_counters_need_no_statistics(compare):
-    compare(made_up(), made_up(seed=2, work_distances=1001), code=1)
-    compare(made_up(), made_up(seed=2, work_distances=999), code=0)
-    compare(made_up(), made_up(seed=2, kld_mean=0.02), code=1)
-    assert "work_distances" not in compare(made_up(), made_up(seed=2), code=0).stdout
-    assert "work_distances" in compare(made_up(), made_up(seed=2), "-v", code=0).stdout
-
-
-def test_compare_exports_the_new_side(compare, tmp_path):
-    files = {f: tmp_path / f for f in ("googlebench", "smaller-is-better", "md", "csv")}
-    exports = [a for f, path in files.items() for a in ("--export", f"{f}={path}")]
-    compare(made_up(10), made_up(20, 2), *exports, code=1)
-    (benchmark,) = json.loads(files["googlebench"].read_text())["benchmarks"]
-    assert 19 < benchmark["real_time"] < 21 and benchmark["time_unit"] == "ms" and benchmark["work_distances"] == 1000
-    assert {e["unit"] for e in json.loads(files["smaller-is-better"].read_text())} == {"ms", "count"}
-    assert "work_distances" in files["md"].read_text() and "work_distances" in files["csv"].read_text()
-
-
-def test_one_file_is_only_converted(compare, tmp_path):
-    compare(made_up(10), made_up(10), code=0)
-    run("compare", tmp_path / "base", "--export", f"googlebench={tmp_path}/b.json", code=0)
-    run("compare", tmp_path / "b.json", tmp_path / "b.json", code=3)  # one sample each
-    assert "one file" in run("compare", tmp_path / "base", code=2).stderr
-    assert "not a format" in run("compare", tmp_path / "base", "--export", "xml=a", code=2).stderr
-    assert "names no file" in run("compare", tmp_path / "base", "--export", "md", code=2).stderr
-
-
-def test_compare_is_inconclusive_rather_than_silent(compare):
-    assert "too few samples" in compare(made_up(samples=3), made_up(seed=2, samples=3), code=3).stdout
-    both, one = made_up() + made_up(mode="knn"), made_up(seed=2)
-    assert "only in base" in compare(both, one, code=3).stdout
-    assert "only in new" in compare(one, both, code=3).stdout
-    compare(both, one, "--allow-missing", code=0)
-    elsewhere = copy.deepcopy(one)
-    elsewhere[0]["provenance"]["cpu"] = "y"
-    assert "other machine: cpu" in compare(made_up(), elsewhere, code=3).stdout
-
-
-def test_compare_reads_google_benchmark(compare):
-    compare(google(), google(10, 2), code=0)
-    assert "dot/64" in compare(google(), google(12, 2), code=1).stdout
-    compare(google(work_bytes=64), google(10, 2, work_bytes=65), code=1)
-    compare(google(), google(10, 2, repetitions=3), code=3)
-    compare(google(), made_up(), code=3)  # nothing in common
-
-
-def test_compare_reads_what_decode_wrote(decoded, compare):
-    done = compare(decoded[1], decoded[1], "--format", "csv", code=3)  # one pair is too few
-    assert done.stdout.startswith("measurement,metric,base,new") and "regression" not in done.stdout
-
-
-def test_compare_quiet_and_formats(compare):
-    done = compare(made_up(), made_up(seed=2), "--format", "none", "-q", code=0)
-    assert (done.stdout, done.stderr) == ("", "")
-
-
-def test_compare_refuses_bad_files(tmp_path):
-    good, bad = tmp_path / "good", tmp_path / "bad"
-    line = json.dumps(made_up()[0])
-    good.write_text(line + "\n")
-    for text, say in [("", "empty"), ("not json\n", "line 1"), (line + "\n" + line[:50], "line 2: the line is cut short"),
-                      (line.replace('"schema_version": 1', '"schema_version": 2'), "this program reads 1"), ("[1]", "no schema_version"),
-                      ('{"benchmarks": []}', "nothing measured"), ('{"benchmarks": [{"name": "x"}]}', "real_time"),
-                      ('{"benchmarks": [{"name": "x", "real_time": "1"}]}', "bad result file"),
-                      (line.replace('"ok"', '"failed"'), "no record with status ok"), (line.replace('"config"', '"c"'), "bad result file")]:
-        bad.write_text(text)
-        fails(65, "compare", bad, good, say=say)
-        fails(65, "compare", good, bad, say=say)
-    fails(66, "compare", good, tmp_path / "absent", say="absent")
-    fails(66, "compare", good, tmp_path, say="not a regular file")
-    fails(2, "compare", good)
-    fails(2, "compare", good, good, "--threshold", "some", say="--threshold")
-    fails(2, "compare", good, good, "--threshold", "-3%", say="--threshold")
-    fails(2, "compare", good, good, "--alpha", "1")
 
 
 # ---- usage -----------------------------------------------------------------------------------------

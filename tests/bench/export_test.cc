@@ -53,6 +53,24 @@ TEST(Export, SmallerIsBetterLeavesOutWhatIsNot) {
   EXPECT_EQ(j[1].at("unit"), "count");
 }
 
+TEST(Export, RecordsAreABaselineThatIsReadBack) {
+  const testing::TempFolder dir;
+  std::vector<Measurement> all = two();
+  all[0].tool = "ra-bench";
+  all[0].kind = "decode";
+  all[0].config = {{"mode", "full"}};
+  const std::string text = export_as("records", all);
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);  // the other has nothing to judge
+  EXPECT_EQ(text.find("decode_ms"), std::string::npos);
+  EXPECT_EQ(text.find("degree_mean"), std::string::npos);
+  std::ofstream(dir.path() / "b.jsonl") << text;
+  const auto back = read_measurements(dir.path() / "b.jsonl");
+  ASSERT_EQ(back.size(), 1u);
+  EXPECT_EQ(back[0].values.at("work_distances"), 1000);
+  EXPECT_EQ(back[0].machine.at("isa"), "avx2");
+  EXPECT_EQ(back[0].key, R"(ra-bench decode {"mode":"full"})");
+}
+
 TEST(Export, TablesHaveARowANumber) {
   const std::string csv = export_as("csv", two());
   EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 1 + 1 + 3 + 1);

@@ -62,6 +62,29 @@ TEST_F(MeasurementTest, ReadsGoogleBenchmarkJson) {
   EXPECT_EQ(all[0].values.at("work_bytes"), 3);
 }
 
+TEST_F(MeasurementTest, OutputsOfGoogleBenchmarkInARowArePairs) {
+  const std::string run = R"({"context": {}, "benchmarks": [{"name": "a", "real_time": 5.0}]})";
+  EXPECT_EQ(read_measurements(file(run + "\n" + run))[0].times.size(), 2u);
+  const std::string third =
+      R"({"context": {"pair": "3"}, "benchmarks": [{"name": "a", "real_time": 6.0}]})";
+  EXPECT_EQ(read_measurements(file(third))[0].times.at(3), std::vector<double>{6});
+  EXPECT_EQ(code_of(run + run.substr(0, 50)), Exit::kBadData);
+  EXPECT_EQ(code_of(run + "{}"), Exit::kBadData);
+}
+
+TEST_F(MeasurementTest, NumbersThatDoNotRepeatAndOtherMachinesShow) {
+  const auto line = [](int work, const std::string& cpu) {
+    return R"({"schema_version": 1, "tool": "t", "kind": "call", "config": {"case": "c"}, "provenance": {"cpu": ")" +
+           cpu + R"("}, "metrics": {"work_distances": )" + std::to_string(work) + "}}\n";
+  };
+  const auto same = read_measurements(file(line(5, "x") + line(5, "x")));
+  EXPECT_TRUE(same[0].unsteady.empty());
+  EXPECT_EQ(same[0].machine.at("cpu"), "x");
+  const auto other = read_measurements(file(line(5, "x") + line(6, "y")));
+  EXPECT_TRUE(other[0].unsteady.contains("work_distances"));
+  EXPECT_NE(other[0].machine.at("cpu"), "x");
+}
+
 TEST_F(MeasurementTest, RefusesWhatItCannotRead) {
   EXPECT_EQ(code_of(""), Exit::kBadData);
   EXPECT_EQ(code_of("not json"), Exit::kBadData);
