@@ -90,7 +90,7 @@ def test_samples_taken_in_turns_are_divided_one_by_one(compare):
 
 
 def test_many_measurements_need_surer_ones(compare):
-    """One 6 % slower among many that are not, from 6 pairs: sure by itself, not among 20 (1/64 * 20 > 1 %)."""
+    """One 10 % slower in each of 10 pairs: sure by itself, not among 20 measurements (20 / 1024 > 1 %)."""
     def many(ms, seed):
         return [r for i in range(20) for r in made_up(ms if i == 0 else 10, 100 * seed + i, mode=f"m{i}", pairs=10)]
     done = compare(many(10, 1), many(11, 2), "--alpha", "0.01", code=3)

@@ -173,25 +173,55 @@ Case topk_case(const OpTable& k) {
           }};
 }
 
+// Codes of 4,096 keys and of a group of queries.
+struct Codes {
+  std::vector<std::byte> keys, q = random_bytes(kGroup * kDim, 2);
+  std::vector<float> scores;
+  std::vector<std::uint32_t> rows;
+  CodeArgs args;
+
+  explicit Codes(int bits) {
+    constexpr std::size_t blocks = 256;
+    keys = random_bytes(blocks * code_block_bytes(kDim, bits), 1);
+    for (std::byte& v : q)  // -128 is no query code
+      if (v == std::byte{0x80}) v = std::byte{0};
+    scores.resize(kGroup * blocks * kCodeKeys);
+    rows.resize(blocks * kCodeKeys);
+    args = {.q = reinterpret_cast<const std::int8_t*>(q.data()),
+            .q_stride = kDim,
+            .group = kGroup,
+            .rank = kDim,
+            .codes = reinterpret_cast<const std::uint8_t*>(keys.data()),
+            .bits = bits,
+            .n = blocks,
+            .out = scores.data(),
+            .out_stride = blocks * kCodeKeys};
+  }
+  Codes(const Codes&) = delete;
+  Codes& operator=(const Codes&) = delete;
+  double flops() const { return f(2 * kDim * scores.size()); }
+};
+
 Case codes_case(const OpTable& k, int bits) {
-  constexpr std::size_t blocks = 256;
-  const auto codes = keep(random_bytes(blocks * code_block_bytes(kDim, bits), 1));
-  const auto q = keep(random_bytes(kGroup * kDim, 2));
-  for (std::byte& v : *q)  // -128 is no query code
-    if (v == std::byte{0x80}) v = std::byte{0};
-  const auto out = keep(std::vector<float>(kGroup * blocks * kCodeKeys));
-  return {.bytes = f(codes->size() + 4 * out->size()),
-          .flops = f(2 * kGroup * kDim * blocks * kCodeKeys),
-          .call = [=, &k] {
-            k.score_codes({.q = reinterpret_cast<const std::int8_t*>(q->data()),
-                           .q_stride = kDim,
-                           .group = kGroup,
-                           .rank = kDim,
-                           .codes = reinterpret_cast<const std::uint8_t*>(codes->data()),
-                           .bits = bits,
-                           .n = blocks,
-                           .out = out->data(),
-                           .out_stride = blocks * kCodeKeys});
+  const auto c = std::make_shared<Codes>(bits);
+  return {.bytes = f(c->keys.size() + 4 * c->scores.size()), .flops = c->flops(), .call = [=, &k] {
+            k.score_codes(c->args);
+          }};
+}
+
+Case codes_at_least_case(const OpTable& k, int bits) {
+  const auto c = std::make_shared<Codes>(bits);
+  k.score_codes(c->args);
+  const auto floors = keep(std::vector<float>(kGroup));
+  for (std::size_t g = 0; g < kGroup; ++g) {  // one key in forty is good enough for a query
+    std::vector<float> all(
+        c->scores.begin() + static_cast<std::ptrdiff_t>(g * c->rows.size()),
+        c->scores.begin() + static_cast<std::ptrdiff_t>((g + 1) * c->rows.size()));
+    std::ranges::nth_element(all, all.end() - 100);
+    (*floors)[g] = *(all.end() - 100);
+  }
+  return {.bytes = f(c->keys.size()), .flops = c->flops(), .call = [=, &k] {
+            k.codes_at_least(c->args, floors->data(), c->rows.data());
           }};
 }
 
@@ -433,6 +463,8 @@ std::vector<CaseMaker> kernel_cases(Level level) {
       {"topk", [&k] { return topk_case(k); }},
       {"score_codes/8", [&k] { return codes_case(k, 8); }},
       {"score_codes/4", [&k] { return codes_case(k, 4); }},
+      {"codes_at_least/8", [&k] { return codes_at_least_case(k, 8); }},
+      {"codes_at_least/4", [&k] { return codes_at_least_case(k, 4); }},
       {"encode_query", [&k] { return encode_query_case(k); }},
       {"run_scores", [&k] { return run_scores_case(k); }},
       {"runs_at_least", [&k] { return runs_at_least_case(k); }},
