@@ -24,6 +24,7 @@ CASES = ["gemv/Q4_K", "gemv/Q8_0", "attend_partial/bf16", "attend_causal", "scor
          "search/flat_bits8"]
 KINDS = {"same": (200, 0), "slower-3": (50, 0.03), "slower-5": (50, 0.05), "slower-10": (50, 0.10)}
 BUDGET = 30  # seconds of a comparison
+THRESHOLD = 0.03
 
 
 def plan():
@@ -42,12 +43,17 @@ def finished(results):
 
 
 def compact(row):
-    """One timed row: change, interval and threshold in %, the A/A floor, p, verdict, and the log ratio of each pair in
-    units of 0.0001."""
+    """One timed row: change and interval in %, the A/A floor, verdict, and the log ratio of each pair in units of
+    0.0001; p if it is below 1, the threshold if the A/A floor raised it."""
     percent = lambda x: round(100 * x, 2)
-    return {"change": percent(row["change"]), "low": percent(row["interval"][0]), "high": percent(row["interval"][1]),
-            "threshold": percent(row["threshold"]), "aa_floor": percent(row["aa_floor"]), "p": float(f"{row['p']:.2g}"),
-            "verdict": row["verdict"], "pairs": [round(1e4 * x) for x in row["log_ratios"]]}
+    out = {"change": percent(row["change"]), "low": percent(row["interval"][0]), "high": percent(row["interval"][1]),
+           "aa_floor": percent(row["aa_floor"]), "verdict": row["verdict"],
+           "pairs": [round(1e4 * x) for x in row["log_ratios"]]}
+    if row["p"] < 1:
+        out["p"] = float(f"{row['p']:.2g}")
+    if row["threshold"] > THRESHOLD:
+        out["threshold"] = percent(row["threshold"])
+    return out
 
 
 def one(build, kind, run):
@@ -55,7 +61,7 @@ def one(build, kind, run):
     slowed = CASES[run % len(CASES)] if share else None
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        status, n, seconds = pairs.compare_builds(build, build, folder, CASES, BUDGET, "3%", 0.01,
+        status, n, seconds = pairs.compare_builds(build, build, folder, CASES, BUDGET, str(THRESHOLD), 0.01,
                                                   f"{slowed}={share}" if slowed else None)
         report = json.loads((folder / "report.json").read_text())
     rows = {row["name"].removeprefix("call "): compact(row) for row in report["rows"] if row["evidence"] == "time"}
