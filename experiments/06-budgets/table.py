@@ -25,11 +25,11 @@ def main():
         record = json.loads(line)
         if record["kind"] == "attention" and record["status"] == "ok":
             settings.setdefault(setting(record["config"]), []).append([record["metrics"][f] for f in FIELDS])
-    print("| mode | index | k | limit | keys attended | rel. L2 error | mass % | scanned % | MB per token and layer |")
-    print("|---|---|--:|---|--:|--:|--:|--:|--:|")
+    print("| mode | index | k | limit | layers | keys attended | rel. L2 error | mass % | scanned % | MB per token and layer |")
+    print("|---|---|--:|---|--:|--:|--:|--:|--:|--:|")
     for (mode, index, k, limits), rows in sorted(settings.items(), key=lambda s: (s[0][0], s[0][1], s[0][3], s[0][2] or 0)):
         keys, error, mass, scanned, read = np.mean(rows, axis=0)
-        print(f"| {mode} | {index} | {'' if k is None else k} | {limits} | {keys:.0f} | {error:.4f} | {100 * mass:.1f} | "
+        print(f"| {mode} | {index} | {'' if k is None else k} | {limits} | {len(rows)} | {keys:.0f} | {error:.4f} | {100 * mass:.1f} | "
               f"{100 * scanned:.1f} | {read / 1e6:.2f} |")
 
 
