@@ -19,15 +19,17 @@ FAMILIES = {"ivf": ":", "hnsw": "--", "roar": "-.", "qivf": "-", "qgraph": "-"}
 
 def lines(records):
     """label -> arrays: shares scanned, recalls; means over heads, by work."""
-    fields = [f for f in ("k", "n_train", "train_pick") if len({r["config"].get(f) for r in records}) > 1]
+    fields = [f for f in ("k", "n_train", "train_pick") if len({r["config"].get(f) for r in records} - {0}) > 1]
     runs = collections.defaultdict(lambda: collections.defaultdict(list))
     for r in records:
         c = r["config"]
         if not c["index"].startswith("flat"):
-            more = [f"{f}={c[f]}" for f in fields if f in c]
-            runs[(c["index"].partition(":")[0], ", ".join([c["index"], *more]))][c["search"]].append(r["metrics"])
+            more = tuple(c.get(f, "") for f in fields)
+            runs[(c["index"], *more)][c["search"]].append(r["metrics"])
+    named = {(index.partition(":")[0], ", ".join([index, *(f"{f}={v}" for f, v in zip(fields, more) if v != "")])): efforts
+             for (index, *more), efforts in sorted(runs.items(), key=lambda run: [str(v).zfill(9) for v in run[0]])}
     return {key: np.array(sorted((np.mean([m["scanned_frac"] for m in ms]), np.mean([m["recall_id"] for m in ms])) for ms in efforts.values())).T
-            for key, efforts in sorted(runs.items())}
+            for key, efforts in named.items()}
 
 
 def panel(axes, records, title):
@@ -39,11 +41,11 @@ def panel(axes, records, title):
         drawn[family] += 1
     axes.set(xscale="log", xlabel="keys scanned, %", title=title)
     axes.set_xticks([1, 2, 5, 10, 20, 50], ["1", "2", "5", "10", "20", "50"])
-    axes.legend(loc="lower right", fontsize=5.5)
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=6)
 
 
 def main(out, paths):
-    figure, axes = style.plt.subplots((len(paths) + 1) // 2, 2, figsize=(12, 4.6 * ((len(paths) + 1) // 2)), squeeze=False)
+    figure, axes = style.plt.subplots((len(paths) + 1) // 2, 2, figsize=(14, 4.4 * ((len(paths) + 1) // 2)), squeeze=False)
     for ax, path in zip(axes.flat, paths):
         records = style.read([path], "recall")
         panel(ax, records, pathlib.Path(path).stem)
