@@ -39,22 +39,25 @@ std::vector<std::string> wrapped(std::string_view text, std::size_t width) {
 
 void print_indexes(const Options& o) {
   bench::Table t({"<index", "<key", "<of", "<default", "<allowed", "<meaning"});
-  const auto add = [&](std::vector<std::string> cells, const std::string& meaning) {
-    const std::size_t width =
-        o.format == "csv" ? meaning.size() : 28;  // the table fits 100 columns
-    for (const std::string& line : wrapped(meaning, width)) {
-      cells.push_back(line);
+  // The two long cells are wrapped, so that the table fits 100 columns.
+  const auto add = [&](std::vector<std::string> cells, const std::string& values,
+                       const std::string& meaning) {
+    const bool whole = o.format == "csv";
+    const auto left = wrapped(values, whole ? values.size() : 16),
+               right = wrapped(meaning, whole ? meaning.size() : 28);
+    for (std::size_t i = 0; i < std::max(left.size(), right.size()); ++i) {
+      cells.push_back(i < left.size() ? left[i] : "");
+      cells.push_back(i < right.size() ? right[i] : "");
       t.add(cells);
-      cells.assign(5, "");
+      cells.assign(4, "");
     }
   };
   for (const index::IndexType& type : index::index_types()) {
-    add({std::string(type.name), "", "", "", ""},
+    add({std::string(type.name), "", "", ""}, "",
         std::string(type.help) + (type.query_aware ? " (needs training queries)" : ""));
     for (const ParamInfo& p : type.params)
-      add({"", std::string(p.key), p.search ? "search" : "build", std::string(p.default_value),
-           allowed(p)},
-          std::string(p.help));
+      add({"", std::string(p.key), p.search ? "search" : "build", std::string(p.default_value)},
+          allowed(p), std::string(p.help));
   }
   fmt::print("{}", t.render(o.format));
 }
