@@ -14,7 +14,9 @@ mkdir -p "$out" "$(dirname $dump)"
 curve=("$bin/recall/ra-recall" curve -d "$dump" --keys 128-31743 --test-queries last:128 -k 100 --batch group --no-samples --raw --resume
   -o "$out/curve.jsonl")
 {
-  "${curve[@]}" --index 'flat:bits=8;qivf:probes=32/64/96/128'
+  # Timed on keys as a KV cache has them.
+  "${curve[@]}" --kv-dtype bf16 --index 'flat:bits=8;flat:bits=4,rerank=150;flat:bits=4;qscan:rerank=300/400/600;qivf:probes=32/64/96/128/192'
   "${curve[@]}" --untimed --index 'qgraph:worth=60/120/180/240/360'
 } | tee "$out/tables.md"
+/usr/bin/python3 "$here/per_head.py" "$out/curve.jsonl" > "$out/per_head.md"
 /usr/bin/python3 plots/heat_map.py "$out/heat_map" "$out/curve.jsonl"

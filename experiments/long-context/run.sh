@@ -22,6 +22,7 @@ rm -f "$out"/{decode,modes,others,recall}.jsonl
   --index 'flat;qivf;qivf:metric=raw,probes=165' -o "$out/others.jsonl"
 /usr/bin/python3 plots/latency_breakdown.py "$out/latency" "$out/modes.jsonl"
 /usr/bin/python3 plots/latency_breakdown.py "$out/others" "$out/others.jsonl"
-"$bin/recall/ra-recall" curve -d "$work/qwen-128k.h5" --keys 128-130559 --test-queries last:64 --train 8192 -k 100 --batch group \
-  --no-samples --raw --untimed --index \
-  'qivf:probes=64/126/192/256;qivf:metric=raw,probes=126/165/256;qgraph:worth=60/120/180/240' -o "$out/recall.jsonl"
+curve=("$bin/recall/ra-recall" curve -d "$work/qwen-128k.h5" --keys 128-130559 --test-queries last:64 --train 8192 -k 100 --batch group
+  --no-samples --raw --untimed -o "$out/recall.jsonl")
+"${curve[@]}" --kv-dtype bf16 --index 'qivf:probes=64/90/128/192/256;qivf:metric=raw,probes=128/165/256'
+"${curve[@]}" --index 'qgraph:worth=60/120/180/240'

@@ -17,7 +17,7 @@ bin=${RA_BIN:-build/release/apps}
 python=${PEER_PYTHON:-python3}
 threads=${THREADS:-$(nproc)}
 indexes=${INDEXES:-'flat;qivf;qscan;ivf:metric=query;hnsw:metric=lift;roar'}
-select=(-d "$dump" --layers "$layers" --kv-heads "$kv_heads" --keys "${KEYS:-128-31743}" --test-queries "${TESTS:-last:512}")
+select=(-d "$dump" --layers "$layers" --kv-heads "$kv_heads" --keys "${KEYS:-128-31743}" --test-queries "${TESTS:-last:512}" --kv-dtype bf16)
 work=$(mktemp -d "$out/vectors.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 rm -f "$out"/{peers,ra-recall}.jsonl
