@@ -87,6 +87,24 @@ class Generator {
          fmt::format("The lucky numbers of {} are", person), std::move(values)});
   }
 
+  // Several keys in one question, among others like them.
+  void queries(int i) {
+    const std::string_view person = people_[static_cast<std::size_t>(i)];
+    std::vector<NeedleQuestion::Value> values;
+    std::string asked;
+    const std::size_t n = std::min<std::size_t>(depths_.size(), kMostNeedles);
+    for (std::size_t d = 0; d < n; ++d) {
+      const std::string_view place = places_[(static_cast<std::size_t>(i) + d) % kMostNeedles];
+      values.push_back({fresh_number(), depths_[d]});
+      hide(depths_[d], fmt::format("The locker of {} in {} has the number {}.", person, place,
+                                   values.back().text));
+      asked += fmt::format("{}{}", d == 0 ? "" : d + 1 == n ? " and " : ", ", place);
+    }
+    ask({"queries", fmt::format("Which numbers have the lockers of {} in {}?", person, asked),
+         fmt::format("The lockers of {} in {} have the numbers", person, asked),
+         std::move(values)});
+  }
+
   void variables(int) {
     const std::string number = fresh_number();
     std::vector<NeedleQuestion::Value> names;
@@ -155,6 +173,8 @@ constexpr TaskRow kRows[] = {
     {{"kv", "numbers under keys that differ in one digit; one key is asked"},
      &Generator::key_value},
     {{"multi", "a number for one name at every depth; all are asked"}, &Generator::multi},
+    {{"queries", "a number for each pair of names at every depth; all of a name are asked at once"},
+     &Generator::queries},
     {{"vt", "a variable at every depth, equal to the one before; all names are asked"},
      &Generator::variables},
 };

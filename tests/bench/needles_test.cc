@@ -13,7 +13,7 @@ namespace ra::bench {
 namespace {
 
 const std::vector<double> kDepths{0.9, 0.1, 0.5};
-const std::vector<std::string> kAll{"single", "passkey", "kv", "multi", "vt"};
+const std::vector<std::string> kAll{"single", "passkey", "kv", "multi", "queries", "vt"};
 
 std::vector<std::string> texts(const NeedleSet& set) {
   std::vector<std::string> out;
@@ -39,7 +39,9 @@ TEST(Needles, EachTaskAsksAsOftenAsItWasTold) {
         << task;
   // Several values at once only where every depth has one.
   for (const NeedleQuestion& q : set.questions)
-    EXPECT_EQ(q.values.size(), q.task == "multi" || q.task == "vt" ? kDepths.size() : 1) << q.task;
+    EXPECT_EQ(q.values.size(),
+              q.task == "multi" || q.task == "queries" || q.task == "vt" ? kDepths.size() : 1)
+        << q.task;
 }
 
 TEST(Needles, NoQuestionAndNoValueTwice) {
@@ -109,6 +111,24 @@ TEST(Needles, KeysOfABlockDifferInOneDigit) {
   }
 }
 
+TEST(Needles, SeveralKeysAreAskedInOneQuestionAndOthersAreLikeThem) {
+  const NeedleSet set = make_needles({"queries"}, 2, kDepths, 9);
+  ASSERT_EQ(set.needles.size(), 6u);
+  for (const NeedleQuestion& q : set.questions) {
+    const std::string person = q.question.substr(q.question.find(" of ") + 4, 5);
+    for (const auto& value : q.values) {
+      const auto needle = std::ranges::find_if(set.needles, [&](const Needle& n) {
+        return n.text.find(value.text) != std::string::npos;
+      });
+      ASSERT_NE(needle, set.needles.end());
+      const std::size_t in = needle->text.find(" in ") + 4;
+      const std::string place = needle->text.substr(in, needle->text.find(" has ") - in);
+      EXPECT_NE(q.question.find(place), std::string::npos) << place;
+      EXPECT_NE(needle->text.find("\nThe locker of " + person), std::string::npos);
+    }
+  }
+}
+
 TEST(Needles, AChainOfVariablesLeadsToItsValue) {
   const NeedleSet set = make_needles({"vt"}, 1, kDepths, 4);
   const NeedleQuestion& q = set.questions.front();
@@ -132,7 +152,7 @@ TEST(Needles, RefusesWhatItCannotDo) {
       EXPECT_NE(std::string(e.what()).find(say), std::string::npos) << e.what();
     }
   };
-  refused({"single", "hay"}, 1, {0.5}, "--task", "known: single, passkey, kv, multi, vt");
+  refused({"single", "hay"}, 1, {0.5}, "--task", "known: single, passkey, kv, multi, queries, vt");
   refused({"single"}, 0, {0.5}, "--needle", "1..32");
   refused({"single"}, kMostNeedles + 1, {0.5}, "--needle", "33");
   refused({"single"}, 1, {}, "--depths", "no depth");
