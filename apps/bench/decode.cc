@@ -11,6 +11,8 @@
 #include "apps/bench/alloc_counter.h"
 #include "apps/bench/decode_table.h"
 #include "apps/bench/failure_list.h"
+#include "apps/bench/generation.h"
+#include "apps/bench/layer_table.h"
 #include "apps/bench/memory_plan.h"
 #include "apps/bench/mode_policy.h"
 #include "apps/bench/model_context.h"
@@ -22,6 +24,7 @@
 #include "lib/core/memory.h"
 #include "lib/core/progress.h"
 #include "lib/model/cost.h"
+#include "lib/model/load.h"
 #include "lib/stats/divergence.h"
 
 namespace ra::bench_app {
@@ -32,36 +35,49 @@ using Clock = std::chrono::steady_clock;
 // One mode over one context: what was built and what the repetitions gave.
 struct Measured {
   ModePolicy built;
-  std::vector<std::vector<double>> token_ms;  // repetition x token
-  model::StepTimes times;                     // sums over all tokens
-  std::int64_t tokens = 0, allocations = 0;
+  std::vector<ModePolicy> beside;            // of the other sequences
+  std::vector<std::vector<double>> step_ms;  // repetition x step
+  model::StepTimes times;                    // sums over all steps
+  std::vector<model::StepTimes> layers;      // the same of each layer
+  std::int64_t steps = 0, allocations = 0;
   std::vector<double> kld;
   std::int64_t same_top1 = 0;
+  std::vector<std::int32_t> generated;
 };
-
-model::StepTimes& operator+=(model::StepTimes& a, const model::StepTimes& b) {
-  a.qkv_ms += b.qkv_ms;
-  a.attend_ms += b.attend_ms;
-  a.proj_ms += b.proj_ms;
-  a.ffn_ms += b.ffn_ms;
-  a.head_ms += b.head_ms;
-  a.other_ms += b.other_ms;
-  a.attend += b.attend;
-  return a;
-}
 
 // What the configuration of a record has that only decode knows.
 Json own_config(const DecodeOptions& o, std::int64_t context) {
-  return {{"context", context}, {"n_decode", o.n_decode}, {"repetitions", o.repetitions}};
+  Json own = {{"context", context}, {"n_decode", o.n_decode}, {"repetitions", o.repetitions}};
+  if (o.batch > 1) own["batch"] = o.batch;
+  if (o.generate > 0) own["generate"] = o.generate;
+  if (o.generate > 0 && o.temperature > 0) own["temperature"] = o.temperature;
+  return own;
 }
 
 class ContextBench {
  public:
-  ContextBench(const DecodeOptions& o, const cli::CommonOptions& common, ModelContext& context)
-      : o_(o), seed_(common.seed), context_(context), prompt_(context.prompt_size()) {}
+  // The tokenizer is for what is generated, and null if nothing is.
+  ContextBench(const DecodeOptions& o, const cli::CommonOptions& common,
+               const tokenizer::Tokenizer* tokenizer, ModelContext& context)
+      : o_(o),
+        seed_(common.seed),
+        tokenizer_(tokenizer),
+        context_(context),
+        prompt_(context.prompt_size()) {}
 
+  // Sequences beside the first have the same prompt, but a cache and indexes of their own: what a
+  // step reads is what it would read of other prompts.
   void build(ModePolicies& policies) {
-    for (ModePolicy& built : policies.build()) measured_.push_back({.built = std::move(built)});
+    const auto layers = static_cast<std::size_t>(context_.input().model.config.n_layers);
+    for (ModePolicy& built : policies.build())
+      measured_.push_back(
+          {.built = std::move(built), .layers = std::vector<model::StepTimes>(layers)});
+    for (int i = 1; i < o_.batch; ++i) {
+      caches_.push_back(std::make_unique<model::KvCache>(context_.cache().shape()));
+      caches_.back()->copy_from(context_.cache(), prompt_);
+      for (Measured& m : measured_)
+        m.beside.push_back(policy_beside(m.built, context_, *caches_.back(), seed_));
+    }
   }
 
   // Full attention on the same tokens first: the reference of quality, never of time.
@@ -76,7 +92,7 @@ class ContextBench {
   }
 
   void measure() {
-    Progress progress(fmt::format("decode at {}", prompt_ + o_.n_decode),
+    Progress progress(fmt::format("decode after {}", prompt_),
                       static_cast<std::uint64_t>(o_.repetitions) * measured_.size(), "runs");
     std::uint64_t done = 0;
     for (int r = 0; r < o_.repetitions; ++r)
@@ -86,6 +102,17 @@ class ContextBench {
         repetition(m, r == 0);
         progress.update(++done, std::string(m.built.run.mode->name));
       }
+  }
+
+  void generate() {
+    if (tokenizer_ == nullptr) return;
+    const model::SamplerOptions sampler{o_.temperature, seed_};
+    const auto run = [&](model::AttentionPolicy& policy) {
+      return bench_app::generate(context_, policy, token(0), o_.generate, sampler,
+                                 tokenizer_->vocab().eos);
+    };
+    generated_by_full_ = run(context_.exact());
+    for (Measured& m : measured_) m.generated = run(*m.built.policy);
   }
 
   void write(bench::ResultWriter& out, double bandwidth) {
@@ -99,20 +126,30 @@ class ContextBench {
 
   void repetition(Measured& m, bool with_quality) {
     model::Decoder& decoder = context_.decoder();
-    decoder.set_attention(*m.built.policy);
     context_.rewind();
+    std::vector<model::Sequence> sequences{{&context_.cache(), m.built.policy.get()}};
+    for (std::size_t i = 0; i < caches_.size(); ++i) {
+      caches_[i]->truncate(prompt_);
+      sequences.push_back({caches_[i].get(), m.beside[i].policy.get()});
+    }
     const auto vocab = static_cast<std::size_t>(context_.input().model.config.vocab_size);
+    std::vector<std::int32_t> ids(sequences.size());
     std::vector<double> ms;
+    decoder.set_layer_times(&m.layers);
     for (int i = 0; i < o_.n_decode; ++i) {
+      // The others run the same tokens in another order, and so ask for other keys.
+      for (std::size_t s = 0; s < ids.size(); ++s)
+        ids[s] = token((i + static_cast<int>(s)) % o_.n_decode);
       model::StepTimes times;
       const std::int64_t before = allocations();
       const auto start = Clock::now();
-      const auto logits = decoder.step(token(i), &times);
+      const auto all = decoder.step(sequences, ids, &times);
       ms.push_back(ms_since(start));
       m.allocations += allocations() - before;
       m.times += times;
-      ++m.tokens;
+      ++m.steps;
       if (!with_quality) continue;
+      const std::span<const float> logits(all.row(0), all.cols);
       const auto full =
           std::span<const float>(reference_).subspan(static_cast<std::size_t>(i) * vocab, vocab);
       m.kld.push_back(stats::kl_divergence(full, logits));
@@ -121,7 +158,8 @@ class ContextBench {
       };
       m.same_top1 += top(full) == top(logits) ? 1 : 0;
     }
-    m.token_ms.push_back(std::move(ms));
+    decoder.set_layer_times(nullptr);
+    m.step_ms.push_back(std::move(ms));
   }
 
   bench::Result result(const Measured& m, double bandwidth) const;
@@ -129,15 +167,18 @@ class ContextBench {
 
   const DecodeOptions& o_;
   std::uint64_t seed_;
+  const tokenizer::Tokenizer* tokenizer_;
   ModelContext& context_;
   std::int64_t prompt_;
   std::vector<Measured> measured_;
-  std::vector<float> reference_;  // [n_decode, vocab]
+  std::vector<std::unique_ptr<model::KvCache>> caches_;  // of the other sequences
+  std::vector<float> reference_;                         // [n_decode, vocab]
+  std::vector<std::int32_t> generated_by_full_;
 };
 
 std::vector<double> all_ms(const Measured& m) {
   std::vector<double> all;
-  for (const auto& rep : m.token_ms) all.insert(all.end(), rep.begin(), rep.end());
+  for (const auto& rep : m.step_ms) all.insert(all.end(), rep.begin(), rep.end());
   return all;
 }
 
@@ -166,7 +207,8 @@ bench::Result ContextBench::result(const Measured& m, double bandwidth) const {
   if (!prefill) r.status_detail = "keys and values of the prompt come from a snapshot";
   const std::vector<double> all = all_ms(m);
   const Json p = bench::percentiles(all);
-  const double decode_ms = p["p50"], n = static_cast<double>(m.tokens);
+  const double decode_ms = p["p50"], n = static_cast<double>(m.steps),
+               tokens = n * static_cast<double>(o_.batch);
   const double mean_ms = std::accumulate(all.begin(), all.end(), 0.0) / n;
   const model::AttendStats& a = m.times.attend;
   // Parts are shares of the mean step, given in units of the median step: they sum to decode_ms.
@@ -178,19 +220,23 @@ bench::Result ContextBench::result(const Measured& m, double bandwidth) const {
       static_cast<double>(a.bytes) / n;
   Json& x = r.metrics;
   x["decode_ms"] = decode_ms;
-  x["decode_tok_s"] = 1000 / decode_ms;
+  x["decode_tok_s"] = 1000 * o_.batch / decode_ms;
+  if (o_.batch > 1) x["token_ms"] = decode_ms / o_.batch;
   if (prefill) {
     add_metrics(*prefill, x);
   } else {
     x["prefill_ms"] = x["prefill_tok_s"] = nullptr;
   }
   add_build_metrics(m.built, context_, x);
+  for (const char* bytes : {"index_bytes", "index_key_copy_bytes"})
+    x[bytes] = o_.batch * x[bytes].get<std::int64_t>();
   x["breakeven_full_tokens"] = breakeven(m, "full", "");
   x["breakeven_scan_tokens"] = breakeven(m, "knn", "flat:bits=8");
-  x["kv_bytes"] = model::KvCache::bytes(context_.cache().shape());
+  x["kv_bytes"] =
+      static_cast<std::uint64_t>(o_.batch) * model::KvCache::bytes(context_.cache().shape());
   x["peak_rss_bytes"] = peak_rss_bytes();
   x["scanned_frac"] = scanned_frac(m.built.run, a);
-  x["attended_mean"] = attended_mean(context_, a, n);
+  x["attended_mean"] = attended_mean(context_, a, tokens);
   x["read_bytes"] = read_bytes;
   x["read_gb_s"] = read_bytes / decode_ms / 1e6;
   x["bandwidth_frac"] =
@@ -209,18 +255,24 @@ bench::Result ContextBench::result(const Measured& m, double bandwidth) const {
   x["other_ms"] = decode_ms - part(named);
   x["search_busy_ms"] = a.search_busy_ms / n;
   x["static_busy_ms"] = a.static_busy_ms / n;
+  x["overlap_ms"] = a.overlap_ms / n;
+  x["search_wait_ms"] = a.search_wait_ms / n;
+  x["static_wait_ms"] = a.static_wait_ms / n;
   const double busy = a.search_busy_ms + a.static_busy_ms;
   const double wall = a.search_ms + a.static_ms;
   x["overlap_frac"] = busy > 0 && m.built.sparse != nullptr ? std::max(0.0, 1 - wall / busy) : 0.0;
   x["same_top1_frac"] = static_cast<double>(m.same_top1) / static_cast<double>(o_.n_decode);
   x["kld_mean"] =
       std::accumulate(m.kld.begin(), m.kld.end(), 0.0) / static_cast<double>(m.kld.size());
-  x["work_distances"] = static_cast<double>(a.distances) / n;
-  x["work_bytes"] = static_cast<double>(a.bytes) / n;
-  x["work_hops"] = static_cast<double>(a.hops) / n;
-  x["work_allocs"] = static_cast<double>(m.allocations) / n;
-  r.samples["decode_ms"] = m.token_ms;
+  x["work_distances"] = static_cast<double>(a.distances) / tokens;
+  x["work_bytes"] = static_cast<double>(a.bytes) / tokens;
+  x["work_hops"] = static_cast<double>(a.hops) / tokens;
+  x["work_allocs"] = static_cast<double>(m.allocations) / tokens;
+  r.samples["decode_ms"] = m.step_ms;
   r.samples["kld"] = {m.kld};
+  if (o_.per_layer) r.extra["layers"] = layers_json(context_.input().model.config, m.layers, n);
+  if (tokenizer_ != nullptr)
+    r.extra["generated"] = generated_json(m.generated, generated_by_full_, *tokenizer_);
   return r;
 }
 
@@ -235,16 +287,20 @@ int run_decode(const DecodeOptions& o, const cli::CommonOptions& common) {
   check_k(o.sparse, wanted, contexts.front() - o.n_decode);
   cli::check(o.model.rope);
   const std::uint64_t limit = memory_limit(common.memory_limit);
-  const ModelInput in = read_model_input(o.model, common, contexts.back(), contexts.back());
+  // Positions that free generation takes beyond the others.
+  const std::int64_t more = std::max(0, o.generate + 1 - o.n_decode);
+  const ModelInput in = read_model_input(o.model, common, contexts.back() + more, contexts.back());
+  std::unique_ptr<tokenizer::Tokenizer> tokenizer;
+  if (o.generate > 0) tokenizer = tokenizer::Tokenizer::create(model::load_vocab(*in.file));
   const MemoryPlan plan(
-      o.model, o.sparse, in, limit,
+      o.model, o.sparse, in, limit, o.batch,
       {{"reference logits", static_cast<std::uint64_t>(o.n_decode) *
                                 static_cast<std::uint64_t>(in.model.config.vocab_size) *
                                 sizeof(float)}});
-  plan.check(wanted, contexts.front());
+  plan.check(wanted, contexts.front() + more);
   std::int64_t longest = 0;
   for (const std::int64_t c : contexts)
-    if (!plan.fitting(wanted, c).runs.empty()) longest = c - o.n_decode;
+    if (!plan.fitting(wanted, c + more).runs.empty()) longest = c - o.n_decode;
   const auto snapshot = open_snapshot(o.model, in, in.ids, longest);
   const auto kv_lock = claim_snapshot(o.model, o.sparse, in, longest);
   const double bandwidth = bench::read_bandwidth_gb_s();
@@ -252,10 +308,11 @@ int run_decode(const DecodeOptions& o, const cli::CommonOptions& common) {
                           {.tool = "ra-bench", .pair = o.sparse.pair, .bandwidth_gb_s = bandwidth});
   for (const std::int64_t length : contexts) {
     const std::int64_t prompt = length - o.n_decode;
-    const auto [runs, refused] = plan.fitting(wanted, length);
+    const auto [runs, refused] = plan.fitting(wanted, length + more);
     if (!runs.empty()) {
       ModelContext context(o.model, o.sparse, in,
-                           std::span(in.ids).first(static_cast<std::size_t>(prompt)), length);
+                           std::span(in.ids).first(static_cast<std::size_t>(prompt)),
+                           length + more);
       ModePolicies policies(runs, context, common.seed);
       if (snapshot)
         context.restore(runs, *snapshot);
@@ -263,10 +320,11 @@ int run_decode(const DecodeOptions& o, const cli::CommonOptions& common) {
         context.prefill(runs, prompt == longest ? o.model.kv_out : "", [&] {
           if (o.build == "during") policies.build_complete();
         });
-      ContextBench bench(o, common, context);
+      ContextBench bench(o, common, tokenizer.get(), context);
       bench.build(policies);
       bench.reference();
       bench.measure();
+      bench.generate();
       bench.write(out, bandwidth);
     }
     for (const RefusedMode& mode : refused)
@@ -279,6 +337,8 @@ int run_decode(const DecodeOptions& o, const cli::CommonOptions& common) {
   if (o.sparse.out != "-") {
     print_prefill_table(out.records(), o.sparse.format);
     print_decode_table(out.records(), o.sparse.format);
+    print_layer_table(out.records(), o.sparse.format);
+    print_generated(out.records(), o.sparse.format);
     print_failure_signs(out.records(), o.sparse.format);
   }
   return 0;

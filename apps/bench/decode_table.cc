@@ -20,8 +20,11 @@ std::string fixed(double v, int digits) { return fmt::format("{:.{}f}", v, digit
 
 void print_decode_table(const std::vector<Json>& records, const std::string& format) {
   if (format == "none" || records.empty()) return;
-  bench::Table table({"context", "<mode", "ms/token", "p95", "p99", "retrieval", "attention",
-                      "other", "scanned %", "GB/s", "top-1 %", "KL", "build s"});
+  const Json& config = records.front()["config"];  // of a run, all have the same batch
+  const int batch = config.value("batch", 1);
+  bench::Table table({"context", "<mode", batch > 1 ? "ms/step" : "ms/token", "p95", "p99",
+                      "retrieval", "attention", "other", "scanned %", "GB/s", "top-1 %", "KL",
+                      "build s"});
   for (const Json& r : records) {
     if (r["status"] != "ok") continue;
     const Json &m = r["metrics"], &p = r["percentiles"]["decode_ms"];
@@ -40,6 +43,8 @@ void print_decode_table(const std::vector<Json>& records, const std::string& for
       "{}\nms per token (median); retrieval + attention + other = ms/token; KL and top-1 against "
       "full attention on the same tokens; read bandwidth here {:.1f} GB/s\n",
       table.render(format), records.front()["provenance"]["bandwidth_gb_s"].get<double>());
+  if (batch > 1)
+    fmt::print("{0} sequences: a step is a token of each; ms per token of all: a {0}th\n", batch);
 }
 
 void print_prefill_table(const std::vector<Json>& records, const std::string& format) {

@@ -16,14 +16,15 @@ namespace ra::bench_app {
 
 std::vector<MemoryNeed> index_memory(const std::vector<ModeRun>& runs,
                                      const attention::AttentionShape& shape, std::int64_t positions,
-                                     model::KvType type) {
+                                     model::KvType type, int sequences) {
   std::vector<MemoryNeed> needs;
   std::uint64_t building = 0;
   for (const ModeRun& run : runs) {
     if (!run.sparse.index) continue;
     const attention::IndexPlan plan = attention::plan_indexes(
         shape, run.sparse, positions - run.sparse.sink - run.sparse.window, type);
-    needs.push_back({"the index of " + std::string(run.mode->name), plan.bytes});
+    needs.push_back({"the index of " + std::string(run.mode->name),
+                     plan.bytes * static_cast<std::uint64_t>(sequences)});
     building = std::max(building, std::uint64_t{plan.building});
   }
   if (building > 0) needs.push_back({"the largest build", building});
@@ -31,8 +32,8 @@ std::vector<MemoryNeed> index_memory(const std::vector<ModeRun>& runs,
 }
 
 MemoryPlan::MemoryPlan(const ModelOptions& o, const SparseModeOptions& sparse, const ModelInput& in,
-                       std::uint64_t limit, std::vector<MemoryNeed> own)
-    : o_(o), sparse_(sparse), in_(in), limit_(limit), own_(std::move(own)) {}
+                       std::uint64_t limit, int sequences, std::vector<MemoryNeed> own)
+    : o_(o), sparse_(sparse), in_(in), limit_(limit), sequences_(sequences), own_(std::move(own)) {}
 
 std::vector<MemoryNeed> MemoryPlan::needs(const std::vector<ModeRun>& runs,
                                           std::int64_t context) const {
@@ -53,13 +54,14 @@ std::vector<MemoryNeed> MemoryPlan::needs(const std::vector<ModeRun>& runs,
   std::vector<MemoryNeed> needs{
       {"the program", kProgram},
       {"weights", weights},
-      {"KV cache", model::KvCache::bytes(cache_shape(o_, in_, context))},
+      {"KV cache", u64(sequences_) * model::KvCache::bytes(cache_shape(o_, in_, context))},
       {"the snapshot", missing ? 0 : snapshot},
       {"training queries",
        u64(sparse_.train) * u64(c.n_layers) * u64(c.n_heads) * u64(c.head_dim) * sizeof(bf16)},
       {"second moments of queries", moments},
       {"activations", u64(2048) * u64(4 * c.dim + 2 * c.ffn_dim) * sizeof(float)}};
-  for (const auto& more : {index_memory(runs, attention::shape_of(c), context, kv_type(o_)), own_})
+  for (const auto& more :
+       {index_memory(runs, attention::shape_of(c), context, kv_type(o_), sequences_), own_})
     needs.insert(needs.end(), more.begin(), more.end());
   // Before all that only the weights (their content is checked) and a buffer to measure with.
   const std::uint64_t at_start = weights + bench::kBandwidthBuffer + kProgram;

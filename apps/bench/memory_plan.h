@@ -12,11 +12,11 @@
 
 namespace ra::bench_app {
 
-// What the indexes of these modes take together over `positions` of a cache of that type, and the
-// largest of their builds.
+// What the indexes of these modes take together over `positions` of a cache of that type, for each
+// of some sequences, and the largest of their builds.
 std::vector<MemoryNeed> index_memory(const std::vector<ModeRun>& runs,
                                      const attention::AttentionShape& shape, std::int64_t positions,
-                                     model::KvType type);
+                                     model::KvType type, int sequences = 1);
 
 struct RefusedMode {
   ModeRun run;
@@ -29,10 +29,10 @@ struct FittingModes {
 
 class MemoryPlan {
  public:
-  // `own`: what the subcommand keeps beside model, cache, snapshot and indexes. Everything given
-  // must outlive it.
+  // `own`: what the subcommand keeps beside model, snapshot and the caches and indexes of that many
+  // sequences. Everything given must outlive it.
   MemoryPlan(const ModelOptions& o, const SparseModeOptions& sparse, const ModelInput& in,
-             std::uint64_t limit, std::vector<MemoryNeed> own);
+             std::uint64_t limit, int sequences, std::vector<MemoryNeed> own);
 
   // Throws Error{kNoMemory} if none of `runs` fits, or if measuring the bandwidth before does not.
   void check(const std::vector<ModeRun>& runs, std::int64_t context) const;
@@ -46,6 +46,7 @@ class MemoryPlan {
   const SparseModeOptions& sparse_;
   const ModelInput& in_;
   std::uint64_t limit_;
+  int sequences_;
   std::vector<MemoryNeed> own_;
 };
 

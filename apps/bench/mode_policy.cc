@@ -13,21 +13,37 @@
 
 namespace ra::bench_app {
 
+namespace {
+
+ModePolicy make_policy(const ModeRun& run, const model::Config& config) {
+  ModePolicy m{.run = run};
+  if (run.mode->dense) {
+    m.policy = std::make_unique<model::ExactAttention>();
+  } else {
+    auto sparse =
+        std::make_unique<attention::SparseAttention>(attention::shape_of(config), run.sparse);
+    m.sparse = sparse.get();
+    m.policy = std::move(sparse);
+  }
+  return m;
+}
+
+void build_policy(ModePolicy& m, const ModelContext& context, const model::KvCache& cache,
+                  std::uint64_t seed, const std::function<void(int)>& on_built) {
+  if (m.sparse == nullptr) return;
+  m.sparse->build(cache, context.training(m.run), seed, on_built);
+  if (m.run.measured)
+    m.sparse->measure_budget(cache, context.budget_queries(),
+                             context.input().model.config.attention_scale);
+}
+
+}  // namespace
+
 ModePolicies::ModePolicies(const std::vector<ModeRun>& runs, const ModelContext& context,
                            std::uint64_t seed)
     : context_(context), seed_(seed) {
-  for (const ModeRun& run : runs) {
-    ModePolicy m{.run = run};
-    if (run.mode->dense) {
-      m.policy = std::make_unique<model::ExactAttention>();
-    } else {
-      auto sparse = std::make_unique<attention::SparseAttention>(
-          attention::shape_of(context.input().model.config), run.sparse);
-      m.sparse = sparse.get();
-      m.policy = std::move(sparse);
-    }
-    policies_.push_back(std::move(m));
-  }
+  for (const ModeRun& run : runs)
+    policies_.push_back(make_policy(run, context.input().model.config));
 }
 
 void ModePolicies::build_complete() {
@@ -41,14 +57,18 @@ std::vector<ModePolicy> ModePolicies::build() {
     if (m.sparse == nullptr) continue;
     Progress progress(fmt::format("build {}", m.run.mode->name),
                       static_cast<std::uint64_t>(std::max(1, m.sparse->index_count())), "indexes");
-    m.sparse->build(context_.cache(), context_.training(m.run), seed_,
-                    [&](int done) { progress.update(static_cast<std::uint64_t>(done)); });
-    if (m.run.measured)
-      m.sparse->measure_budget(context_.cache(), context_.budget_queries(),
-                               context_.input().model.config.attention_scale);
+    build_policy(m, context_, context_.cache(), seed_,
+                 [&](int done) { progress.update(static_cast<std::uint64_t>(done)); });
     m.build_peak_rss = peak_rss_bytes();
   }
   return std::move(policies_);
+}
+
+ModePolicy policy_beside(const ModePolicy& mode, const ModelContext& context,
+                         const model::KvCache& cache, std::uint64_t seed) {
+  ModePolicy other = make_policy(mode.run, context.input().model.config);
+  build_policy(other, context, cache, seed, {});
+  return other;
 }
 
 void add_build_metrics(const ModePolicy& mode, const ModelContext& context, Json& x) {

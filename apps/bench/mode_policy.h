@@ -36,6 +36,10 @@ class ModePolicies {
   std::vector<ModePolicy> policies_;
 };
 
+// A policy of the same mode for another sequence, whose `cache` holds the same prompt.
+ModePolicy policy_beside(const ModePolicy& mode, const ModelContext& context,
+                         const model::KvCache& cache, std::uint64_t seed);
+
 // The fields of a record about the indexes of a mode: build_*, index_*.
 void add_build_metrics(const ModePolicy& mode, const ModelContext& context, Json& metrics);
 

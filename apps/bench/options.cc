@@ -160,6 +160,23 @@ void bind(CLI::App& app, DecodeOptions& o) {
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
   bind_repetitions(app, o.repetitions);
+  app.add_option("--batch", o.batch,
+                 "Sequences that decode together, each with a cache and indexes of its own: the "
+                 "weights are read once a step for all of them")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  auto* generate = app.add_option("--generate", o.generate,
+                                  "Then each mode goes on freely with this many tokens of its own "
+                                  "choice; 0 = not")
+                       ->check(CLI::Range(0, 1 << 20))
+                       ->capture_default_str();
+  app.add_option("--temp", o.temperature, "Sampling temperature of --generate, 0 = greedy")
+      ->check(CLI::Range(0.0, 100.0))
+      ->needs(generate)
+      ->capture_default_str();
+  app.add_flag("--per-layer", o.per_layer,
+               "Times and work of each layer too: what retrieval and static set take, overlap and "
+               "wait for");
   app.add_option("--build", o.build,
                  "Indexes that are learnt in pieces (qivf): during the prefill or after it; the "
                  "same bits either way")

@@ -45,6 +45,10 @@ struct DecodeOptions {
   SparseModeOptions sparse;
   ModelOptions model;
   int n_decode = 32, repetitions = 3;
+  int batch = 1;
+  int generate = 0;
+  double temperature = 0;
+  bool per_layer = false;
   std::string build = "during";
 };
 void bind(CLI::App& app, DecodeOptions& o);

@@ -370,7 +370,7 @@ int run_quality(const QualityOptions& given, const cli::CommonOptions& common) {
   check_k(o.sparse, runs, trials.front().prompt);
   const auto u64 = [](auto n) { return static_cast<std::uint64_t>(n); };
   const MemoryPlan plan(
-      o.model, o.sparse, in, limit,
+      o.model, o.sparse, in, limit, /*sequences=*/1,
       {{"logits of full attention", u64(std::min<std::int64_t>(kScoreBlock, o.n_score)) *
                                         u64(in.model.config.vocab_size) * sizeof(float)},
        {"scored tokens of the modes",

@@ -271,6 +271,16 @@ void SparseAttention::add_tail(const model::AttendInput& in, int kv_head, int pa
   log.stats.bytes += static_cast<std::int64_t>(cells.read_bytes());
 }
 
+// From when the first of some tasks began to when the last ended.
+SparseAttention::Span SparseAttention::span_of(std::span<const TaskLog> logs) {
+  Span span{logs.front().begin_ms, 0};
+  for (const TaskLog& log : logs) {
+    span.begin = std::min(span.begin, log.begin_ms);
+    span.end = std::max(span.end, log.end_ms);
+  }
+  return span;
+}
+
 model::AttendStats SparseAttention::decode(const model::AttendInput& in, MatView<float> out) {
   for (int h = 0; h < shape_.heads; ++h) {
     const std::size_t i = size(h);
@@ -290,9 +300,15 @@ model::AttendStats SparseAttention::decode(const model::AttendInput& in, MatView
   const bool waits = options_.cut.active();
   const auto run = [&](std::size_t task, int thread) {
     const int t = static_cast<int>(task), kv_head = t / parts_, part = t % parts_;
-    if (t >= searches) return attend_static(in, at, t - searches, logs[task]);
-    search(in, at, kv_head, part, thread, logs[task]);
-    if (!waits) attend_hits(in, at, kv_head, part, logs[task]);
+    TaskLog& log = logs[task];
+    log.begin_ms = ms_since(start);
+    if (t >= searches) {
+      attend_static(in, at, t - searches, log);
+    } else {
+      search(in, at, kv_head, part, thread, log);
+      if (!waits) attend_hits(in, at, kv_head, part, log);
+    }
+    log.end_ms = ms_since(start);
   };
   if (options_.sequential) {
     const std::size_t first = size(searches);
@@ -305,6 +321,7 @@ model::AttendStats SparseAttention::decode(const model::AttendInput& in, MatView
     parallel_for(size(searches), [&](std::size_t task, int) {
       const int t = static_cast<int>(task);
       attend_hits(in, at, t / parts_, t % parts_, logs[task]);
+      logs[task].end_ms = ms_since(start);
     });
   const double parallel_ms = ms_since(start);
 
@@ -327,6 +344,15 @@ model::AttendStats SparseAttention::decode(const model::AttendInput& in, MatView
     stats.hops += log.stats.hops;
     stats.attended_keys += log.attended;
     kv_rows += log.kv_rows;
+  }
+  if (searches > 0) {
+    const auto found = std::span(logs).first(size(searches)),
+               fixed = std::span(logs).subspan(size(searches));
+    const Span search = span_of(found), fixed_set = span_of(fixed);
+    stats.overlap_ms = std::max(
+        0.0, std::min(search.end, fixed_set.end) - std::max(search.begin, fixed_set.begin));
+    stats.search_wait_ms = std::max(0.0, fixed_set.end - search.end);
+    stats.static_wait_ms = std::max(0.0, search.end - fixed_set.end);
   }
   stats.bytes += kv_rows * static_cast<std::int64_t>(row_bytes(in.cache->rows(in.layer, 0)));
   if (searches > 0) stats.indexed_keys = (at.window - at.sink) * shape_.heads;

@@ -72,9 +72,14 @@ class SparseAttention : public model::AttentionPolicy {
   // What one task of a decode step did; summed in task order, so counters repeat exactly.
   struct TaskLog {
     double search_ms = 0, gather_ms = 0, static_ms = 0;
+    double begin_ms = 0, end_ms = 0;  // since the step's tasks began
     index::SearchStats stats;
     std::int64_t kv_rows = 0, attended = 0;  // rows read; keys beside the static set
   };
+  struct Span {
+    double begin = 0, end = 0;  // ms
+  };
+  static Span span_of(std::span<const TaskLog> logs);
   // Positions of a step: [0, sink) and [window, pos] are static, [sink, buffer) in the index,
   // [buffer, window) in the buffer.
   struct Ranges {

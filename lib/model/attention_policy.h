@@ -24,6 +24,9 @@ struct AttendStats {
   double search_ms = 0, gather_ms = 0, static_ms = 0, merge_ms = 0;  // exclusive parts
   double grow_ms = 0;                               // of search_ms: indexes took in decoded keys
   double search_busy_ms = 0, static_busy_ms = 0;    // sums may exceed the step
+  // Wall time in which both sources, retrieval with its hits and static set, were under way, and
+  // how long the one that was done first waited for the other.
+  double overlap_ms = 0, search_wait_ms = 0, static_wait_ms = 0;
   std::int64_t distances = 0, bytes = 0, hops = 0;  // index work; bytes include K and V rows read
   std::int64_t indexed_keys = 0;   // n summed over query heads: scanned fraction = distances / this
   std::int64_t attended_keys = 0;  // beside the static set, summed over query heads

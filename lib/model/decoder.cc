@@ -82,14 +82,23 @@ MatView<float> head_rows(MatView<float> x, std::size_t head_dim) {
 
 }  // namespace
 
+StepTimes& StepTimes::operator+=(const StepTimes& o) {
+  qkv_ms += o.qkv_ms;
+  attend_ms += o.attend_ms;
+  proj_ms += o.proj_ms;
+  ffn_ms += o.ffn_ms;
+  head_ms += o.head_ms;
+  other_ms += o.other_ms;
+  attend += o.attend;
+  return *this;
+}
+
 Decoder::Decoder(const Model& model, Backend& backend, KvCache& cache, AttentionPolicy& attention,
                  const Options& options)
     : model_(model), backend_(backend), cache_(cache), attention_(&attention), options_(options) {
   RA_CHECK(options_.chunk > 0);
   const Config& c = model_.config;
-  const KvCache::Shape& s = cache_.shape();
-  RA_CHECK(s.layers == c.n_layers && s.kv_heads == c.n_kv_heads && s.head_dim == c.head_dim &&
-           s.value_dim == c.value_dim);
+  check_fits(cache_);
   rope_ = {.interleaved = c.rope_style == RopeStyle::kInterleaved,
            .head_dim = static_cast<std::size_t>(c.head_dim),
            .rotary_dims = static_cast<std::size_t>(c.rotary_dims),
@@ -98,6 +107,13 @@ Decoder::Decoder(const Model& model, Backend& backend, KvCache& cache, Attention
   window_rope_ = rope_;
   window_rope_.inv_freq = model_.window_inv_freq;
   window_rope_.magnitude = 1;
+}
+
+void Decoder::check_fits(const KvCache& cache) const {
+  const Config& c = model_.config;
+  const KvCache::Shape& s = cache.shape();
+  RA_CHECK(s.layers == c.n_layers && s.kv_heads == c.n_kv_heads && s.head_dim == c.head_dim &&
+           s.value_dim == c.value_dim);
 }
 
 Decoder::Rows Decoder::rows(std::size_t n) {
@@ -124,7 +140,8 @@ std::span<const float> Decoder::prefill(std::span<const std::int32_t> ids,
     // A lone last row would reach the attention policy as a decode step, so it joins this chunk.
     if (ids.size() - done - n == 1) ++n;
     const std::int64_t pos = position();
-    forward(ids.subspan(done, n), t);
+    const Segment whole{{&cache_, attention_}, 0, n, pos};
+    forward(ids.subspan(done, n), {&whole, 1}, t);
     Stopwatch watch;
     if (on_logits) last = head_in_blocks(pos, n, on_logits);
     t.head_ms += watch.lap();
@@ -143,33 +160,60 @@ std::int64_t Decoder::chunk_start(std::int64_t n, std::int64_t most) const {
 }
 
 std::span<const float> Decoder::step(std::int32_t id, StepTimes* times) {
-  StepTimes t;
-  Stopwatch whole;
-  forward({&id, 1}, t);
-  Stopwatch watch;
-  const MatView<const float> logits = head(position() - 1, 0, 1);
-  t.head_ms = watch.lap();
-  t.other_ms = whole.lap() - (t.qkv_ms + t.attend_ms + t.proj_ms + t.ffn_ms + t.head_ms);
-  if (times != nullptr) *times = t;
+  const Segment one{{&cache_, attention_}, 0, 1, position()};
+  const MatView<const float> logits = timed_step({&id, 1}, {&one, 1}, times);
   return {logits.row(0), logits.cols};
 }
 
+MatView<const float> Decoder::step(std::span<const Sequence> sequences,
+                                   std::span<const std::int32_t> ids, StepTimes* times) {
+  RA_CHECK(!ids.empty() && ids.size() == sequences.size());
+  std::vector<Segment> segments;
+  for (const Sequence& sequence : sequences) {
+    check_fits(*sequence.cache);
+    segments.push_back({sequence, segments.size(), 1, sequence.cache->size(0)});
+  }
+  return timed_step(ids, segments, times);
+}
+
+MatView<const float> Decoder::timed_step(std::span<const std::int32_t> ids,
+                                         std::span<const Segment> segments, StepTimes* times) {
+  StepTimes t;
+  Stopwatch whole;
+  forward(ids, segments, t);
+  Stopwatch watch;
+  const MatView<const float> logits = head(segments.front().pos, 0, ids.size());
+  t.head_ms = watch.lap();
+  t.other_ms = whole.lap() - (t.qkv_ms + t.attend_ms + t.proj_ms + t.ffn_ms + t.head_ms);
+  if (times != nullptr) *times = t;
+  return logits;
+}
+
 // Leaves in x the output of the last block, not yet normalised.
-void Decoder::forward(std::span<const std::int32_t> ids, StepTimes& times) {
-  const std::int64_t pos = position();
-  RA_CHECK(static_cast<std::int64_t>(ids.size()) <= cache_.shape().capacity - pos);
-  check_ids(model_, pos, ids);
+void Decoder::forward(std::span<const std::int32_t> ids, std::span<const Segment> segments,
+                      StepTimes& times) {
   const Rows r = rows(ids.size());
+  const auto check_rows = [&](std::string_view where) {
+    for (const Segment& s : segments)
+      check_finite(model_, where, s.pos, r.x.row_range(s.first, s.count));
+  };
+  for (const Segment& s : segments) {
+    RA_CHECK(static_cast<std::int64_t>(s.count) <= s.of.cache->shape().capacity - s.pos);
+    check_ids(model_, s.pos, ids.subspan(s.first, s.count));
+  }
   backend_.embed(model_.weights.token_embd, ids, model_.config.embedding_scale, r.x);
-  check_finite(model_, "token_embd.weight", pos, r.x);
+  check_rows("token_embd.weight");
   for (int layer = 0; layer < model_.config.n_layers; ++layer) {
-    block(layer, pos, r, times);
-    check_finite(model_, fmt::format("layer {}", layer), pos, r.x);
+    StepTimes t;
+    block(layer, segments, r, t);
+    check_rows(fmt::format("layer {}", layer));
+    times += t;
+    if (layer_times_ != nullptr) (*layer_times_)[static_cast<std::size_t>(layer)] += t;
   }
 }
 
 // One decoder block on x [tokens, dim], in place.
-void Decoder::block(int layer, std::int64_t pos, const Rows& r, StepTimes& times) {
+void Decoder::block(int layer, std::span<const Segment> segments, const Rows& r, StepTimes& times) {
   const LayerWeights& w = model_.weights.layers[static_cast<std::size_t>(layer)];
   const Config& c = model_.config;
   const Rope& rope = c.has_own_rope(layer) ? window_rope_ : rope_;
@@ -181,15 +225,22 @@ void Decoder::block(int layer, std::int64_t pos, const Rows& r, StepTimes& times
     backend_.rms_norm(q, w.q_norm, c.norm_eps, q);
     backend_.rms_norm(k, w.k_norm, c.norm_eps, k);
   }
-  backend_.rope(rope, pos, r.q);
-  backend_.rope(rope, pos, r.k);
+  for (const Segment& s : segments) {
+    backend_.rope(rope, s.pos, r.q.row_range(s.first, s.count));
+    backend_.rope(rope, s.pos, r.k.row_range(s.first, s.count));
+  }
   times.qkv_ms += watch.lap();
-  if (sink_ != nullptr) sink_->on_qkv({layer, pos, r.q, r.k, r.v});
-  cache_.append(layer, r.k, r.v);
-  watch.lap();  // the tap and the copy count as other
-  times.attend +=
-      attention_->attend({layer, pos, r.q, &cache_, c.attention_scale, c.window(layer)}, r.att);
-  times.attend_ms += watch.lap();
+  for (const Segment& s : segments) {
+    const MatView<float> q = r.q.row_range(s.first, s.count), k = r.k.row_range(s.first, s.count),
+                         v = r.v.row_range(s.first, s.count);
+    if (sink_ != nullptr && s.of.cache == &cache_) sink_->on_qkv({layer, s.pos, q, k, v});
+    s.of.cache->append(layer, k, v);
+    watch.lap();  // the tap and the copy count as other
+    times.attend +=
+        s.of.attention->attend({layer, s.pos, q, s.of.cache, c.attention_scale, c.window(layer)},
+                               r.att.row_range(s.first, s.count));
+    times.attend_ms += watch.lap();
+  }
   if (c.post_norm) {
     backend_.matmul(r.att, {{w.wo, {}, r.h}});
     add_normalised(w.attn_post_norm, r);

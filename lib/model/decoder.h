@@ -32,6 +32,13 @@ struct Model {
 struct StepTimes {
   double qkv_ms = 0, attend_ms = 0, proj_ms = 0, ffn_ms = 0, head_ms = 0, other_ms = 0;
   AttendStats attend;
+  StepTimes& operator+=(const StepTimes& o);
+};
+
+// One of several texts that decode together.
+struct Sequence {
+  KvCache* cache = nullptr;
+  AttentionPolicy* attention = nullptr;
 };
 
 // Throws Error{kBadData} for a token id outside the vocabulary and for activations that are NaN or
@@ -48,6 +55,9 @@ class Decoder {
 
   void set_sink(QkvSink* sink) { sink_ = sink; }  // null = none
   void set_attention(AttentionPolicy& attention) { attention_ = &attention; }
+  // Every pass adds the parts of each layer (no head) to its element; null = none. It must have an
+  // element for each.
+  void set_layer_times(std::vector<StepTimes>* layers) { layer_times_ = layers; }
 
   // Called with the logits [rows, vocab] of positions pos..pos+rows-1 of each chunk.
   using OnLogits = std::function<void(std::int64_t pos, MatView<const float> logits)>;
@@ -63,6 +73,12 @@ class Decoder {
   std::int64_t chunk_start(std::int64_t n, std::int64_t most) const;
   // Appends one token; returns its logits [vocab], valid until the next call.
   std::span<const float> step(std::int32_t id, StepTimes* times = nullptr);
+  // Appends ids[i] to sequence i, in its own cache and by its own policy. Of these only the
+  // decoder's own cache is tapped. Weights are read once for all of them. Returns their logits
+  // [sequences, vocab], valid until the next call. Rows are those of step(), to the rounding of the
+  // backend's products (the CPU's: the same bits for up to 8 sequences).
+  MatView<const float> step(std::span<const Sequence> sequences, std::span<const std::int32_t> ids,
+                            StepTimes* times = nullptr);
 
   std::int64_t position() const { return cache_.size(0); }
   const Model& model() const { return model_; }
@@ -72,9 +88,19 @@ class Decoder {
   struct Rows {
     MatView<float> x, h, q, k, v, att;
   };
+  // Rows [first, first + count) of a pass: consecutive positions of one sequence.
+  struct Segment {
+    Sequence of;
+    std::size_t first = 0, count = 0;
+    std::int64_t pos = 0;  // of the first row
+  };
   Rows rows(std::size_t n);
-  void forward(std::span<const std::int32_t> ids, StepTimes& times);
-  void block(int layer, std::int64_t pos, const Rows& r, StepTimes& times);
+  MatView<const float> timed_step(std::span<const std::int32_t> ids,
+                                  std::span<const Segment> segments, StepTimes* times);
+  void forward(std::span<const std::int32_t> ids, std::span<const Segment> segments,
+               StepTimes& times);
+  void block(int layer, std::span<const Segment> segments, const Rows& r, StepTimes& times);
+  void check_fits(const KvCache& cache) const;
   void add_normalised(const Weight& gain, const Rows& r);
   MatView<const float> head(std::int64_t pos, std::size_t first, std::size_t count);
   MatView<const float> head_in_blocks(std::int64_t pos, std::size_t count,
@@ -85,6 +111,7 @@ class Decoder {
   KvCache& cache_;
   AttentionPolicy* attention_;
   QkvSink* sink_ = nullptr;
+  std::vector<StepTimes>* layer_times_ = nullptr;
   Options options_;
   Rope rope_, window_rope_;
   Matrix<float> x_, h_, q_, k_, v_, att_, logits_;

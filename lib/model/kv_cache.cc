@@ -194,6 +194,15 @@ void KvCache::append_stored(int layer, std::int64_t tokens, std::int64_t stride,
   filled += tokens;
 }
 
+void KvCache::copy_from(const KvCache& other, std::int64_t tokens) {
+  for (int layer = 0; layer < shape_.layers; ++layer) {
+    RA_CHECK(size(layer) == 0 && tokens <= other.size(layer) && shape_.type == other.shape_.type);
+    const kernels::KvRows first = other.rows(layer, 0);
+    append_stored(layer, tokens, other.shape_.capacity, static_cast<const std::byte*>(first.k),
+                  static_cast<const std::byte*>(first.v), other.frame(layer));
+  }
+}
+
 std::int64_t KvCache::size() const { return *std::min_element(size_.begin(), size_.end()); }
 
 void KvCache::truncate(std::int64_t n) {

@@ -54,6 +54,9 @@ class KvCache {
   // frame of the layer they come from; an empty layer takes it over.
   void append_stored(int layer, std::int64_t tokens, std::int64_t stride, const std::byte* k,
                      const std::byte* v, std::span<const float> frame = {});
+  // The first `tokens` positions of a cache of the same shape but for its capacity, to this empty
+  // one.
+  void copy_from(const KvCache& other, std::int64_t tokens);
   // Centre and gain of the int8 keys of a layer, [kv_heads, 2, head_dim]; empty for other types.
   // Fitted to the first rows that are appended.
   std::span<const float> frame(int layer) const;

@@ -170,6 +170,66 @@ def test_decode_accounts_for_the_build(model, words):
     assert {k: counted(r) for k, r in during.items()} == {k: counted(r) for k, r in after.items()}
 
 
+def decode_modes(model, words, *more, k=20, probes=4):
+    records = measure("decode", "-m", model, "-f", words, "-c", 400, "-n", 6, "-r", 2, "-k", k, *STATIC, "--mode",
+                      "full,streaming,retrieval", "--index", f"qivf:segment=128,probes={probes}", *more)
+    return {r["config"]["mode"]: r for r in records}
+
+
+def test_sequences_that_decode_together_do_the_work_of_each(model, words):
+    one, three = decode_modes(model, words), decode_modes(model, words, "--batch", 3)
+    for mode, r in three.items():
+        a, b = one[mode]["metrics"], r["metrics"]
+        assert r["config"]["batch"] == 3 and "batch" not in one[mode]["config"]
+        assert b["kv_bytes"] == 3 * a["kv_bytes"] and b["index_bytes"] == 3 * a["index_bytes"]
+        # The first sequence runs the same tokens as alone.
+        assert b["kld_mean"] == pytest.approx(a["kld_mean"], rel=1e-6, abs=1e-9) and b["same_top1_frac"] == a["same_top1_frac"]
+        assert b["token_ms"] == pytest.approx(b["decode_ms"] / 3)
+        assert b["decode_tok_s"] == pytest.approx(3000 / b["decode_ms"])
+        assert sum(b[p] for p in DECODE_PARTS) == pytest.approx(b["decode_ms"], rel=0.02)
+        # The same six tokens each, in another order: nearly the same lists are probed.
+        assert b["work_bytes"] == pytest.approx(a["work_bytes"], rel=0.1)
+        # Weights are read once a step for all three.
+        weights = a["read_bytes"] - a["work_bytes"]
+        assert b["read_bytes"] == pytest.approx(weights + 3 * b["work_bytes"])
+
+
+def test_a_mode_goes_on_with_its_own_tokens(model, words):
+    records = decode_modes(model, words, "--generate", 20)
+    full = records["full"]["generated"]
+    assert len(full["ids"]) == 20 == full["as_full"] and full["then"] is None and full["text"]
+    for mode, r in records.items():
+        g = r["generated"]
+        assert r["config"]["generate"] == 20 and "temperature" not in r["config"]
+        assert g["ids"][:g["as_full"]] == full["ids"][:g["as_full"]]
+        assert (g["then"] is None) == (g["ids"] == full["ids"])
+        if g["then"] is not None:
+            assert g["text"].endswith(g["then"]) and g["ids"][g["as_full"]] != full["ids"][g["as_full"]]
+    everything = decode_modes(model, words, "--generate", 20, k=340, probes=1000000)
+    assert everything["retrieval"]["generated"] == full, "with every key it is full attention"
+    warm = decode_modes(model, words, "--generate", 20, "--temp", 5)
+    assert warm["full"]["config"]["temperature"] == 5 and warm["full"]["generated"]["ids"] != full["ids"]
+    again = decode_modes(model, words, "--generate", 20, "--temp", 5)
+    assert {m: r["generated"] for m, r in warm.items()} == {m: r["generated"] for m, r in again.items()}
+    done = run("decode", "-m", model, "-f", words, "-c", 200, "-n", 2, "-r", 1, *STATIC, "--mode", "full,streaming", "--generate", 5)
+    assert "going on freely:\n- full at 200: \"" in done.stdout and "- streaming at 200: as full attention" in done.stdout
+    fails(2, "decode", "-m", model, "-f", words, "-c", 200, "--temp", 1)
+
+
+def test_layers_sum_to_the_whole(model, words):
+    for mode, r in decode_modes(model, words, "--per-layer", "--schedule", "sequential").items():
+        layers, m = r["layers"], r["metrics"]
+        assert [l["layer"] for l in layers] == list(range(LAYERS))
+        for name in ("search_busy_ms", "static_busy_ms", "overlap_ms", "search_wait_ms", "static_wait_ms", "work_distances",
+                     "work_bytes"):
+            assert sum(l[name] for l in layers) == pytest.approx(m[name], rel=1e-9, abs=1e-9), (mode, name)
+        assert m["overlap_ms"] == 0 == m["search_wait_ms"], "one source after the other"
+        assert (m["static_wait_ms"] > 0) == (mode == "retrieval")
+    assert "layers" not in decode_modes(model, words)["full"]
+    done = run("decode", "-m", model, "-f", words, "-c", 200, "-n", 2, "-r", 1, *STATIC, "--mode", "streaming", "--per-layer")
+    assert "| static waits | retrieval waits |" in done.stdout
+
+
 def test_keys_that_leave_the_window_enter_the_index(model, words):
     def scored(flush):
         r, = measure("decode", "-m", model, "-f", words, "-c", 400, "-n", 100, "-r", 2, "-k", 20, "--sink", SINK, "--window", 16,

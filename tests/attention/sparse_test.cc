@@ -435,5 +435,23 @@ TEST_F(SparseTest, SeveralRowsAreExact) {
   for (std::size_t i = 0; i < 4 * 96; ++i) EXPECT_EQ(a.data()[i], b.data()[i]);
 }
 
+TEST_F(SparseTest, OneSourceWaitsForTheOtherAndSequentialOnesDoNotOverlap) {
+  const Matrix<float> q = random_matrix(1, 96, 9);
+  SparseOptions o = with_index("flat", 10);
+  SparseAttention parallel = make(o);
+  run(parallel, q);
+  EXPECT_EQ(std::min(stats_.search_wait_ms, stats_.static_wait_ms), 0);
+  EXPECT_GE(stats_.overlap_ms, 0);
+  o.sequential = true;
+  SparseAttention sequential = make(o);
+  run(sequential, q);
+  EXPECT_EQ(stats_.overlap_ms, 0);
+  EXPECT_EQ(stats_.search_wait_ms, 0);
+  EXPECT_GT(stats_.static_wait_ms, 0);
+  SparseAttention streaming = make(with_index("", 0));
+  run(streaming, q);
+  EXPECT_EQ(stats_.overlap_ms + stats_.search_wait_ms + stats_.static_wait_ms, 0);
+}
+
 }  // namespace
 }  // namespace ra::attention

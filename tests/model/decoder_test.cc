@@ -86,6 +86,50 @@ TEST_F(DecoderTest, NoChunkOfALongerPromptIsASingleRow) {
   EXPECT_EQ(attention.rows, (std::vector<std::size_t>{1, 1}));
 }
 
+TEST_F(DecoderTest, SequencesThatDecodeTogetherAreThoseThatDecodeAlone) {
+  CpuBackend cpu(Compute::kF32);
+  const std::vector<std::vector<std::int32_t>> prompts{{3, 10, 17, 24, 31}, {200, 7}, {99}};
+  std::vector<std::vector<float>> alone;
+  for (const auto& prompt : prompts) {
+    KvCache cache = make_cache(16);
+    ExactAttention exact;
+    Decoder decoder(m, cpu, cache, exact);
+    decoder.prefill(prompt);
+    decoder.step(42);
+    const auto logits = decoder.step(43);
+    alone.emplace_back(logits.begin(), logits.end());
+  }
+  std::vector<KvCache> caches;
+  std::vector<ExactAttention> policies(prompts.size());
+  std::vector<Sequence> sequences;
+  caches.reserve(prompts.size());
+  KvCache own = make_cache(1);
+  Decoder decoder(m, cpu, own, attention);
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    caches.push_back(make_cache(16));
+    Decoder(m, cpu, caches[i], policies[i]).prefill(prompts[i]);
+    sequences.push_back({&caches[i], &policies[i]});
+  }
+  std::vector<StepTimes> layers(static_cast<std::size_t>(m.config.n_layers));
+  decoder.set_layer_times(&layers);
+  decoder.step(sequences, std::vector<std::int32_t>{42, 42, 42});
+  StepTimes times;
+  const MatView<const float> logits =
+      decoder.step(sequences, std::vector<std::int32_t>{43, 43, 43}, &times);
+  ASSERT_EQ(logits.rows, prompts.size());
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    EXPECT_EQ(std::vector<float>(logits.row(i), logits.row(i) + logits.cols), alone[i]) << i;
+    EXPECT_EQ(caches[i].size(), std::ssize(prompts[i]) + 2);
+  }
+  EXPECT_EQ(own.size(), 0);
+  EXPECT_TRUE(attention.rows.empty());
+  EXPECT_GT(times.ffn_ms, 0);
+  for (const StepTimes& layer : layers) {
+    EXPECT_GT(layer.ffn_ms, 0);
+    EXPECT_EQ(layer.head_ms, 0);
+  }
+}
+
 TEST_F(DecoderTest, LogitsOfAllPositionsComeInBlocksAndTheLastIsReturned) {
   const auto ids = some_ids(150);
   KvCache cache = make_cache(300);

@@ -29,6 +29,30 @@ struct Tokens {
   Matrix<float> k, v;
 };
 
+TEST(KvCache, ACopyHasTheSameRowsWhateverItsCapacity) {
+  for (const KvType type : {KvType::kBf16, KvType::kInt8}) {
+    KvCache::Shape shape = kShape;
+    shape.type = type;
+    KvCache from(shape);
+    const Tokens tokens(30, 5);
+    for (int layer = 0; layer < 3; ++layer) from.append(layer, tokens.k.view(), tokens.v.view());
+    shape.capacity = 25;
+    KvCache to(shape);
+    to.copy_from(from, 20);
+    for (int layer = 0; layer < 3; ++layer) {
+      EXPECT_EQ(to.size(layer), 20);
+      for (int head = 0; head < 2; ++head) {
+        const Matrix<float> a = widen_keys(from.rows(layer, head), 0, 20),
+                            b = widen_keys(to.rows(layer, head), 0, 20),
+                            c = widen_values(from.rows(layer, head), 0, 20),
+                            d = widen_values(to.rows(layer, head), 0, 20);
+        EXPECT_TRUE(std::equal(a.data(), a.data() + 20 * 6, b.data()));
+        EXPECT_TRUE(std::equal(c.data(), c.data() + 20 * 4, d.data()));
+      }
+    }
+  }
+}
+
 float value(const void* rows, KvType type, std::size_t i) {
   return type == KvType::kF32 ? static_cast<const float*>(rows)[i]
                               : to_float(static_cast<const bf16*>(rows)[i]);
