@@ -25,7 +25,6 @@ THIRD_PARTY = {
     "Eigen/": ["lib/stats/", "lib/index/"],
     "faiss/": ["lib/index/faiss_"],
     "hnswlib/": ["lib/index/hnswlib_"],
-    "pcre2": ["lib/tokenizer/"],
     "utf8proc": ["lib/tokenizer/"],
     "CLI/": ["apps/"],
     "nlohmann/": ["lib/core/json.h"],

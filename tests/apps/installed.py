@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The build, installed: what an installed tree holds beside the programs, and which builds can be installed."""
+import re
+
+import pytest
+
+from program import BUILD, ROOT
+
+PROGRAMS = ["ra-bench", "ra-dump", "ra-recall"]
+
+
+def cache(name):
+    """A variable of the build's CMake cache, or None."""
+    text = (BUILD / "CMakeCache.txt").read_text() if (BUILD / "CMakeCache.txt").exists() else ""
+    found = re.search(rf"^{name}:\w+=(.*)$", text, re.M)
+    return found and found.group(1)
+
+
+def why_not():
+    if not all((BUILD / "apps" / p.removeprefix("ra-") / p).exists() for p in PROGRAMS):
+        return f"{BUILD} is not built"
+    if cache("RA_SANITIZE"):
+        return "a build with sanitizers is not one to install"
+    if not (BUILD / "generated/share").exists():
+        return f"{BUILD} is older than the install rules"
+    return None
+
+
+needed = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
+
+
+def described(share):
+    """Files under share/ that the programs write about themselves."""
+    return {share / path for p in PROGRAMS for path in (
+        f"man/man1/{p}.1", f"bash-completion/completions/{p}", f"zsh/site-functions/_{p}",
+        f"fish/vendor_completions.d/{p}.fish")}
+
+
+def public_headers():
+    """Paths as they are included."""
+    return {p.relative_to(ROOT) for top in ("kernels", "lib") for p in (ROOT / top).rglob("*.h")
+            if p.parent != ROOT / "kernels/cpu"}
