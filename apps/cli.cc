@@ -12,6 +12,8 @@
 #include <span>
 #include <string_view>
 
+#include "apps/completion.h"
+#include "apps/man_page.h"
 #include "kernels/level.h"
 #include "lib/core/error.h"
 #include "lib/core/json.h"
@@ -77,6 +79,29 @@ int parse_error(const CLI::ParseError& e) {
                             program_name));
 }
 
+// Hidden: what the build asks each program for, to install it.
+void bind_self_description(CLI::App& app) {
+  app.add_option_function<std::string>(
+         "--print-completion",
+         [&app](const std::string& shell) {
+           fmt::print("{}", completion_script(read_commands(app), shell));
+           throw CLI::Success();
+         },
+         "Print a completion script for bash, zsh or fish")
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}))
+      ->configurable(false)
+      ->group("");
+  app.add_flag_callback(
+         "--print-man",
+         [&app] {
+           fmt::print("{}", man_page(read_commands(app), tool_version()));
+           throw CLI::Success();
+         },
+         "Print the manual page")
+      ->configurable(false)
+      ->group("");
+}
+
 }  // namespace
 
 void bind_common(CLI::App& app, CommonOptions& o) {
@@ -101,6 +126,7 @@ void bind_common(CLI::App& app, CommonOptions& o) {
          },
          "Print the effective options as a config file")
       ->configurable(false);
+  bind_self_description(app);
   const std::string group = "Common options";
   app.add_option("-t,--threads", o.threads, "Threads; 0 = physical cores available")
       ->envname("RA_THREADS")

@@ -24,7 +24,8 @@ struct CommonOptions {
   int verbose = 0;
 };
 
-// Adds the common options, --version, --build-info, --config and --print-config to `app`.
+// Adds the common options, --version, --build-info, --config and --print-config to `app`; hidden,
+// --print-completion SHELL and --print-man, which describe all of `app` as it is when it parses.
 void bind_common(CLI::App& app, CommonOptions& options);
 
 // Parses, applies the common options (threads, level, progress) and runs `body`; the only catch of
