@@ -48,7 +48,7 @@ def levels():
 @RECALL.needed
 @BENCH.needed
 @pytest.mark.parametrize("good, worse", [("roar:m=35,ef=60", "roar:m=30,ef=60"), ("qivf:lists=64,probes=8", "qivf:lists=32,probes=8"),
-                                         ("qgraph:links=32,worth=100", "qgraph:links=28,worth=100")])
+                                         ("qgraph:prune=16,worth=100", "qgraph:prune=12,worth=100")])
 def test_a_worse_index_is_caught_by_its_counters(inputs, tmp_path, good, worse):
     out, baseline = tmp_path / "records", tmp_path / "baseline"
     for level in levels():
