@@ -7,11 +7,11 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/ops.h"
 #include "lib/index/best_hits.h"
 #include "lib/index/build_clock.h"
 #include "lib/index/index_state.h"
 #include "lib/index/key_store.h"
+#include "lib/index/sample_floor.h"
 
 namespace ra::index {
 namespace {
@@ -28,10 +28,6 @@ constexpr std::array kQscanParams{
 // must reach: about as many do as are wanted, and their scores are never written down. One key in
 // eight all along the context, since good keys come in stretches.
 constexpr std::size_t kSampled = 8;
-
-// All keys are scored first if they are but so many times those wanted, or if fewer samples than
-// this would set the floor.
-constexpr std::size_t kFew = 8, kRough = 12;
 
 // The sampled keys, then the others.
 Matrix<float> sample_first(MatView<const float> keys) {
@@ -116,8 +112,7 @@ std::uint32_t CodedScan::key_of(std::size_t row) const {
 // s.rows = about the m best rows of each query, those of all queries together. Returns how many.
 std::size_t CodedScan::find_rows(std::size_t group, std::size_t m, ScanScratch& s) const {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  const std::size_t n = keys_.rows(),
-                    sampled = n < kFew * m || m < kRough * kSampled ? n : sampled_,
+  const std::size_t n = keys_.rows(), sampled = sample_sets_floor(n, m, kSampled) ? sampled_ : n,
                     rank = (m * sampled + n - 1) / n;
   const std::size_t blocks = (sampled + kernels::kCodeKeys - 1) / kernels::kCodeKeys,
                     stride = blocks * kernels::kCodeKeys;
@@ -129,14 +124,8 @@ std::size_t CodedScan::find_rows(std::size_t group, std::size_t m, ScanScratch& 
   codes_.score_first(s.codes.data(), group, blocks, s.sample.data(), stride);
   for (std::size_t r = 0; r < group; ++r)
     s.floors[r] = mth_largest({&s.sample[r * stride], sampled}, rank, s.cut);
-  const kernels::Run sample{.at = 0, .rows = static_cast<std::uint32_t>(std::min(stride, n))};
-  const std::size_t first = kernels::ops().runs_at_least({.scores = s.sample.data(),
-                                                          .stride = stride,
-                                                          .group = group,
-                                                          .runs = &sample,
-                                                          .n = 1,
-                                                          .floors = s.floors.data(),
-                                                          .out = s.rows.data()});
+  const std::size_t first =
+      rows_at_floor(s.sample.data(), stride, std::min(stride, n), s.floors, s.rows.data());
   return first +
          codes_.at_least_from(s.codes.data(), group, blocks, s.floors.data(), &s.rows[first]);
 }

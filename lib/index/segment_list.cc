@@ -11,6 +11,7 @@
 #include "kernels/ops.h"
 #include "kernels/runs.h"
 #include "lib/core/error.h"
+#include "lib/index/sample_floor.h"
 
 namespace ra::index {
 namespace {
@@ -20,10 +21,6 @@ constexpr std::uint32_t kKeys = kernels::kCodeKeys;
 // Of the key blocks one in so many is scored first; from its scores comes the floor for the others,
 // whose scores are never written down.
 constexpr std::size_t kSampled = 4;
-
-// All are scored first if they hold but so many times the keys that are kept, or if fewer samples
-// than this would set the floor.
-constexpr std::size_t kFew = 8, kRough = 12;
 
 template <class T>
 T* fit(std::vector<T>& v, std::size_t n) {
@@ -135,11 +132,10 @@ void SegmentList::probe(MatView<const float> queries, const ProbeOptions& o, Pro
     }
     return;
   }
-  const bool few = s.key_blocks.size() * kKeys < kFew * o.keep || o.keep < kRough * kSampled;
-  s.step = few ? 1 : kSampled;
+  s.step = sample_sets_floor(s.key_blocks.size() * kKeys, o.keep, kSampled) ? kSampled : 1;
   score_sample(queries, s, stats);
   find_floors(queries.rows, o.keep, s);
-  keep_sampled(queries.rows, s);
+  keep_sampled(s);
   keep_keys(queries.rows, s, stats);
 }
 
@@ -291,17 +287,10 @@ void SegmentList::find_floors(std::size_t group, std::size_t keep, ProbeScratch&
     s.floors[r] = mth_largest({&s.sample[r * all], all}, std::max<std::size_t>(rank, 1), s.cut);
 }
 
-void SegmentList::keep_sampled(std::size_t group, ProbeScratch& s) const {
+void SegmentList::keep_sampled(ProbeScratch& s) const {
   const std::size_t all = s.sampled.size() * kKeys;
-  const kernels::Run run{0, static_cast<std::uint32_t>(all), 0, 0};
   std::uint32_t* rows = fit(s.rows, all);
-  const std::size_t count = kernels::ops().runs_at_least({.scores = s.sample.data(),
-                                                          .stride = all,
-                                                          .group = group,
-                                                          .runs = &run,
-                                                          .n = 1,
-                                                          .floors = s.floors.data(),
-                                                          .out = rows});
+  const std::size_t count = rows_at_floor(s.sample.data(), all, all, s.floors, rows);
   for (std::size_t j = 0, p = 0; j < count; ++j) {
     while (rows[j] >= s.ends[p] * kKeys) ++p;
     const CellSegment& segment = segments_[s.key_parts[p].segment];

@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "kernels/codes.h"
 #include "lib/index/best_hits.h"
 #include "lib/index/cell_segment.h"
 #include "lib/index/vector_index.h"
@@ -19,11 +20,11 @@ struct ProbeOptions {
   std::size_t probes = 1;  // cells that each query picks
   float open = 1;          // cell centres scored for each of them, at least
   float reach = 0;         // standard deviations of a cell's scores added to that of its centre
-  std::size_t keep =
-      1;  // with codes: about as many of the keys of all picked cells each query keeps
+  std::size_t keep = 1;    // with codes: about as many keys of all picked cells a query keeps
 };
 
-inline constexpr std::size_t kMostProbing = 16;  // queries that probe together
+// Queries that probe together.
+inline constexpr std::size_t kMostProbing = kernels::kMostFilterQueries;
 
 // Buffers of one thread.
 struct ProbeScratch {
@@ -47,8 +48,7 @@ struct ProbeScratch {
   std::size_t step = 1;                // one key block in so many is sampled
   std::vector<std::uint32_t> sampled;  // of key blocks, those of each part
   std::vector<std::size_t> ends;       // [part] of its sampled blocks
-  std::vector<float> coded,
-      sample;  // scores of their rows: of a part by code, of all [group, rows]
+  std::vector<float> coded, sample;    // their scores: of a part by code, of all [group, rows]
   std::vector<float> floors, by_code;  // [group] least scores; the same by code, of a segment
   std::vector<std::uint32_t> rows;     // that reach them
   std::vector<std::uint32_t> found;    // keys to be scored exactly
@@ -81,7 +81,7 @@ class SegmentList {
   void pick_cells(std::size_t group, const ProbeOptions& o, ProbeScratch& s) const;
   void score_sample(MatView<const float> queries, ProbeScratch& s, SearchStats& stats) const;
   void find_floors(std::size_t group, std::size_t keep, ProbeScratch& s) const;
-  void keep_sampled(std::size_t group, ProbeScratch& s) const;
+  void keep_sampled(ProbeScratch& s) const;
   void keep_keys(std::size_t group, ProbeScratch& s, SearchStats& stats) const;
 
   std::vector<CellSegment> segments_;
