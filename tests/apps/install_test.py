@@ -10,16 +10,11 @@ import subprocess
 import pytest
 
 import installed
+from installed import run
 from program import BUILD, ROOT
 
 pytestmark = installed.needed
 EXAMPLE = ROOT / "tests/install"
-
-
-def run(*command, **options):
-    done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=580, **options)
-    assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    return done.stdout
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The build, installed: what an installed tree holds beside the programs, and which builds can be installed."""
 import re
+import subprocess
 
 import pytest
 
 from program import BUILD, ROOT
 
 PROGRAMS = ["ra-bench", "ra-dump", "ra-recall"]
+
+
+def run(*command, **options):
+    """Standard output of a command, which must succeed."""
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=580, **options)
+    assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout
 
 
 def cache(name):

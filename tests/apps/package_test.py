@@ -3,21 +3,15 @@
 import pathlib
 import re
 import shutil
-import subprocess
 
 import pytest
 
 import installed
+from installed import run
 from program import BUILD
 
 pytestmark = [installed.needed,
               pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="dpkg-deb is not installed")]
-
-
-def run(*command, **options):
-    done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=580, **options)
-    assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
