@@ -24,21 +24,37 @@ constexpr std::array kQscanParams{
     ParamInfo{"rerank", "int", "800", 1, 1e9, true, "keys scored exactly after the scan"},
 };
 
-// Of the keys every eighth is scored first, and from its scores comes the floor that the others
-// must reach: about as many do as are wanted, and their scores are never written down. One key in
-// eight all along the context, since good keys come in stretches.
-constexpr std::size_t kSampled = 8;
+// Of the keys every sixteenth, or every eighth where fewer are wanted, is scored first, and from
+// its scores comes the floor that the others must reach: about as many do as are wanted, and their
+// scores are never written down. One key in so many all along the context, since good keys come in
+// stretches.
+constexpr std::size_t kSparse = 16, kDense = 8;
 
-// The sampled keys, then the others.
-Matrix<float> sample_first(MatView<const float> keys) {
-  Matrix<float> rows(keys.rows, keys.cols);
-  std::size_t to = 0;
-  for (std::size_t i = 0; i < keys.rows; i += kSampled)
-    std::copy_n(keys.row(i), keys.cols, rows.row(to++));
-  for (std::size_t i = 0; i < keys.rows; ++i)
-    if (i % kSampled != 0) std::copy_n(keys.row(i), keys.cols, rows.row(to++));
-  return rows;
-}
+// Rows of the keys in the order in which they are coded: every 16th key, then every 16th from the
+// 8th on, then the others.
+class SampleOrder {
+ public:
+  explicit SampleOrder(std::size_t keys)
+      : sparse_((keys + kSparse - 1) / kSparse), dense_((keys + kDense - 1) / kDense) {}
+
+  // The first rows are a sample of one key in `one_in`, kSparse or kDense.
+  std::size_t sampled(std::size_t one_in) const { return one_in == kSparse ? sparse_ : dense_; }
+  std::size_t key_of(std::size_t row) const {
+    if (row < sparse_) return row * kSparse;
+    if (row < dense_) return (row - sparse_) * kSparse + kDense;
+    const std::size_t other = row - dense_;
+    return other + other / (kDense - 1) + 1;
+  }
+  Matrix<float> apply(MatView<const float> keys) const {
+    Matrix<float> rows(keys.rows, keys.cols);
+    for (std::size_t r = 0; r < keys.rows; ++r)
+      std::copy_n(keys.row(key_of(r)), keys.cols, rows.row(r));
+    return rows;
+  }
+
+ private:
+  std::size_t sparse_, dense_;
+};
 
 struct ScanScratch final : SearchScratch {
   std::vector<std::int8_t> codes;
@@ -53,8 +69,8 @@ class CodedScan final : public VectorIndex {
             const BuildClock& clock)
       : keys_(in.keys, in.stored),
         space_(std::move(space)),
-        codes_(space_, sample_first(in.keys).view(), o.bits),
-        sampled_((in.keys.rows + kSampled - 1) / kSampled),
+        order_(in.keys.rows),
+        codes_(space_, order_.apply(in.keys).view(), o.bits),
         rerank_(o.rerank) {
     stats_.key_bytes = static_cast<std::int64_t>(keys_.bytes());
     stats_.build_ms = clock.wall_ms();
@@ -93,26 +109,20 @@ class CodedScan final : public VectorIndex {
   void search_some(MatView<const float> queries, std::size_t k, std::size_t m, bool ranked,
                    ScanScratch& s, std::span<std::vector<Hit>> hits, SearchStats& stats) const;
   std::size_t find_rows(std::size_t group, std::size_t m, ScanScratch& s) const;
-  std::uint32_t key_of(std::size_t row) const;
 
   KeyRows keys_;
   CodeSpace space_;
-  KeyCodes codes_;       // of the keys in the order of sample_first
-  std::size_t sampled_;  // rows
+  SampleOrder order_;
+  KeyCodes codes_;  // in that order
   std::size_t rerank_;
   BuildStats stats_;
 };
 
-std::uint32_t CodedScan::key_of(std::size_t row) const {
-  if (row < sampled_) return static_cast<std::uint32_t>(row * kSampled);
-  const std::size_t other = row - sampled_;
-  return static_cast<std::uint32_t>(other + other / (kSampled - 1) + 1);
-}
-
 // s.rows = about the m best rows of each query, those of all queries together. Returns how many.
 std::size_t CodedScan::find_rows(std::size_t group, std::size_t m, ScanScratch& s) const {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  const std::size_t n = keys_.rows(), sampled = sample_sets_floor(n, m, kSampled) ? sampled_ : n,
+  const std::size_t n = keys_.rows(), one_in = sample_sets_floor(n, m, kSparse) ? kSparse : kDense,
+                    sampled = sample_sets_floor(n, m, one_in) ? order_.sampled(one_in) : n,
                     rank = (m * sampled + n - 1) / n;
   const std::size_t blocks = (sampled + kernels::kCodeKeys - 1) / kernels::kCodeKeys,
                     stride = blocks * kernels::kCodeKeys;
@@ -139,7 +149,8 @@ void CodedScan::search_some(MatView<const float> queries, std::size_t k, std::si
     codes_.encode(queries.row(r), &s.codes[r * codes_.rank()]);
   std::size_t found = find_rows(group, m, s);
   if (found < std::min(k, n)) found = find_rows(group, n, s);  // the sample misled
-  for (std::size_t i = 0; i < found; ++i) s.rows[i] = key_of(s.rows[i]);
+  for (std::size_t i = 0; i < found; ++i)
+    s.rows[i] = static_cast<std::uint32_t>(order_.key_of(s.rows[i]));
   const std::span<const std::uint32_t> ids(s.rows.data(), found);
   s.exact.resize(std::max(s.exact.size(), group * found));
   keys_.score_ids(queries, ids, s.exact.data(), found);
