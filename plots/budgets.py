@@ -20,7 +20,7 @@ KINDS = [("measured k", style.GREEN, "^", "-", lambda c: c["mode"] == "knn" and 
          ("exact top k and tail", style.ORANGE, "o", "-", lambda c: c["mode"] == "tail" and c["index"].startswith("flat")),
          ("tail", style.RED, "o", "-", lambda c: c["mode"] == "tail"),
          ("retrieval", style.BLUE, "o", "-", lambda c: c["mode"] == "retrieval"),
-         ("pages", style.YELLOW, "v", "-", lambda c: c["mode"] == "pages")]
+         ("pages", style.PURPLE, "v", "-", lambda c: c["mode"] == "pages")]
 LEFT = {"exact top k", "measured k", "top-p of 400", "range of 400", "exact top k and tail"}
 RIGHT = {"retrieval", "tail", "pages"}
 

@@ -53,7 +53,7 @@ def main():
             panel.axvline(at, color="#999999", linewidth=0.8, linestyle=(0, (1, 2)))
     for panel in axes[1]:
         panel.set_xlabel("position decoded (dotted: a flush)")
-    axes[0][0].legend(title="keys that leave the window\nenter the index")
+    axes[1][1].legend(loc="upper left", title="keys that leave the window\nenter the index")
     layers = len({r["config"]["layer"] for r in records})
     figure.suptitle(f"{style.short(config['index'])} {config['search']}: top {config['k']}, {layers} layers, all heads", fontsize=11.5)
     style.footer(figure, records)
