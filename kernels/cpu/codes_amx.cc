@@ -6,11 +6,11 @@
 #include <immintrin.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "kernels/codes.h"
 #include "kernels/cpu/amx_tiles.h"
+#include "kernels/cpu/filter_codes.h"
 #include "kernels/cpu/unroll.h"
 
 namespace ra::kernels {
@@ -98,11 +98,9 @@ void score_tile(const CodeArgs& a, std::size_t g, std::size_t count, const Take&
   prepare(0);
   for (std::size_t round = 0; round < rounds; ++round) {
     const std::size_t c = round % chunks, four = round / chunks;
-    if (a.blocks != nullptr)
-      for (std::size_t b = 0; b < kBlocks; ++b)
-        for (std::size_t i = 0; i < bytes / chunks; i += kCodeStepBytes)
-          _mm_prefetch(reinterpret_cast<const char*>(blocks_of(round + kAhead, b) + i),
-                       _MM_HINT_T0);
+    for (std::size_t b = 0; b < kBlocks; ++b)
+      for (std::size_t i = 0; i < bytes / chunks; i += kCodeStepBytes)
+        _mm_prefetch(reinterpret_cast<const char*>(blocks_of(round + kAhead, b) + i), _MM_HINT_T0);
     prepare(round + 1);
     if (c == 0) zero_sums();
     if (chunks > 1) _tile_loadd(4, queries + c * kTileBytes, 64);
@@ -149,12 +147,9 @@ void score_all(const CodeArgs& a) {
 // Sums are compared as they are, with floors that hold the offset.
 template <int Bits>
 std::size_t filter(const CodeArgs& a, const float* floors, std::uint32_t* rows) {
-  constexpr float kBound = 1 << 25;  // beyond any sum
   const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   std::int32_t least[kQueries];
-  for (std::size_t r = 0; r < a.group; ++r)
-    least[r] = static_cast<std::int32_t>(
-        floors[r] < kBound ? std::ceil(std::max(floors[r], -kBound)) : kBound);
+  for (std::size_t r = 0; r < a.group; ++r) least[r] = whole_floor<Level::kAmx>(floors[r]);
   std::size_t count = 0;
   score_tile<Bits>(a, 0, a.group, [&](std::size_t j, std::size_t n, const Sums& sums) {
     unsigned hits[kBlocks] = {};
@@ -175,20 +170,22 @@ std::size_t filter(const CodeArgs& a, const float* floors, std::uint32_t* rows) 
   return count;
 }
 
-constexpr std::size_t kWorthIt = 3;  // a tile of one or two queries is no faster than lanes
+// A tile of one or two queries is no faster than lanes (codes_avx512.cc), and one of up to eight
+// not where codes of 4 bits must be widened into memory first.
+bool lanes_are_faster(const CodeArgs& a) { return a.rank == 0 || a.group <= (a.bits == 8 ? 2 : 8); }
 
 }  // namespace
 
 template <>
 void score_codes<Level::kAmx>(const CodeArgs& a) noexcept {
-  if (a.group < kWorthIt || a.rank == 0) return score_codes<Level::kAvx512>(a);
+  if (lanes_are_faster(a)) return score_codes<Level::kAvx512>(a);
   a.bits == 8 ? score_all<8>(a) : score_all<4>(a);
 }
 
 template <>
 std::size_t codes_at_least<Level::kAmx>(const CodeArgs& a, const float* floors,
                                         std::uint32_t* rows) noexcept {
-  if (a.group < kWorthIt || a.rank == 0) return codes_at_least<Level::kAvx512>(a, floors, rows);
+  if (lanes_are_faster(a)) return codes_at_least<Level::kAvx512>(a, floors, rows);
   return a.bits == 8 ? filter<8>(a, floors, rows) : filter<4>(a, floors, rows);
 }
 

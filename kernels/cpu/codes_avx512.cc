@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A step of 64 bytes is multiplied with four query bytes at once (VNNI): lane = key, so that the
-// sums need no reduction, and a block is read once for eight queries.
+// sums need no reduction, and a block is read once for eight queries, whose sums are compared with
+// floors where they are, in registers.
 #include <immintrin.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "kernels/codes.h"
@@ -14,78 +16,150 @@
 namespace ra::kernels {
 namespace {
 
-constexpr std::size_t kAhead = 4;  // blocks fetched before their use
+constexpr std::size_t kAhead = 8;  // blocks fetched before their use
 
-RA_ALWAYS_INLINE __m512i four_of(const std::int8_t* q) {
-  int quad;
-  std::memcpy(&quad, q, 4);
-  return _mm512_set1_epi32(quad);
-}
+constexpr std::size_t kMaxRank = 1024;
+constexpr int kMostQueries = 8;  // at a time: their sums stay in registers
 
-// Queries g .. g + G - 1 with every block.
+// Four bytes of each query side by side, four coordinates after four.
+template <int G>
+struct Quads {
+  std::int32_t of[kMaxRank / 4][kMostQueries];
+  Quads(const CodeArgs& a, std::size_t g) {
+    for (std::size_t r = 0; r < G; ++r)
+      for (std::size_t i = 0; i < a.rank; i += 4)
+        std::memcpy(&of[i / 4][r], a.q + (g + r) * a.q_stride + i, 4);
+  }
+};
+
+// Sums of a block with G queries, still with what the offset of the codes adds to each: base.
+template <int G>
+struct Sums {
+  __m512i of[G];
+};
 template <int G, int Bits>
-void score_tile(const CodeArgs& a, std::size_t g) {
-  constexpr std::size_t kStep = 32 / Bits;                      // coordinates of a step
-  constexpr std::size_t kChains = G == 1 ? 4 : G <= 3 ? 2 : 1;  // sums that do not wait for another
-  const std::size_t bytes = code_block_bytes(a.rank, Bits);
-  const std::int8_t* q = a.q + g * a.q_stride;
-  int base[G];  // what the offset of the codes adds
-  for (int r = 0; r < G; ++r) {
-    base[r] = 0;
-    for (std::size_t i = 0; i < a.rank; ++i)
-      base[r] += (Bits == 8 ? 128 : 8) * q[static_cast<std::size_t>(r) * a.q_stride + i];
+struct Bases {
+  int base[G];
+  explicit Bases(const CodeArgs& a, std::size_t g) {
+    for (std::size_t r = 0; r < G; ++r) {
+      base[r] = 0;
+      for (std::size_t i = 0; i < a.rank; ++i)
+        base[r] += (Bits == 8 ? 128 : 8) * a.q[(g + r) * a.q_stride + i];
+    }
   }
+};
+
+// Queries g .. g + G - 1 with every block, a few blocks at a time: their sums do not wait for one
+// another, and a quad of query bytes is read once for all. take(j, sums) is called block by block.
+template <int G, int Bits, class Take>
+RA_ALWAYS_INLINE void score_tile(const CodeArgs& a, std::size_t g, const Take& take) {
+  constexpr std::size_t kStep = 32 / Bits;  // coordinates of a step
+  constexpr std::size_t kBlocks = G <= 3 ? 4 : 2;
+  const std::size_t bytes = code_block_bytes(a.rank, Bits);
+  const Quads<G> quads(a, g);
   const __m512i low = _mm512_set1_epi8(15);
-  for (std::size_t j = 0; j < a.n; ++j) {
-    if (a.blocks != nullptr && j + kAhead < a.n)
-      for (std::size_t i = 0; i < bytes; i += kCodeStepBytes)
-        _mm_prefetch(reinterpret_cast<const char*>(a.codes + a.blocks[j + kAhead] * bytes + i),
-                     _MM_HINT_T0);
-    const std::uint8_t* block = a.codes + (a.blocks != nullptr ? a.blocks[j] : a.first + j) * bytes;
-    __m512i sum[G][kChains];
-    for (auto& chains : sum)
-      for (__m512i& v : chains) v = _mm512_setzero_si512();
-    const auto add = [&](std::size_t i, std::size_t chain) __attribute__((always_inline)) {
-      const __m512i v = _mm512_loadu_si512(block + i / kStep * kCodeStepBytes);
-      RA_UNROLL(8)
-      for (int r = 0; r < G; ++r) {
-        const std::int8_t* quad = q + static_cast<std::size_t>(r) * a.q_stride + i;
-        __m512i& to = sum[r][chain];
-        if constexpr (Bits == 8) {
-          to = _mm512_dpbusd_epi32(to, v, four_of(quad));
-        } else {
-          const __m512i high = _mm512_and_si512(_mm512_srli_epi16(v, 4), low);
-          to = _mm512_dpbusd_epi32(to, _mm512_and_si512(v, low), four_of(quad));
-          to = _mm512_dpbusd_epi32(to, high, four_of(quad + 4));
-        }
-      }
+  for (std::size_t j = 0; j < a.n; j += kBlocks) {
+    const auto block_at = [&](std::size_t at) {
+      return a.codes + (a.blocks != nullptr ? a.blocks[at] : a.first + at) * bytes;
     };
-    std::size_t i = 0;
-    for (; i + kStep * kChains <= a.rank; i += kStep * kChains) {
+    const std::uint8_t* block[kBlocks];  // the last one again where some are missing
+    Sums<G> sums[kBlocks];
+    RA_UNROLL(4)
+    for (std::size_t b = 0; b < kBlocks; ++b) {
+      block[b] = block_at(std::min(j + b, a.n - 1));
+      const std::uint8_t* later = block_at(std::min(j + b + kAhead, a.n - 1));
+      for (std::size_t i = 0; i < bytes; i += kCodeStepBytes)
+        _mm_prefetch(reinterpret_cast<const char*>(later + i), _MM_HINT_T0);
+      RA_UNROLL(8)
+      for (__m512i& v : sums[b].of) v = _mm512_setzero_si512();
+    }
+    for (std::size_t i = 0; i < a.rank; i += kStep) {
+      __m512i v[kBlocks];
       RA_UNROLL(4)
-      for (std::size_t c = 0; c < kChains; ++c) add(i + c * kStep, c);
+      for (std::size_t b = 0; b < kBlocks; ++b)
+        v[b] = _mm512_loadu_si512(block[b] + i / kStep * kCodeStepBytes);
+      const auto add = [&](std::size_t from, const __m512i* codes) __attribute__((always_inline)) {
+        RA_UNROLL(8)
+        for (std::size_t r = 0; r < G; ++r) {
+          const __m512i quad = _mm512_set1_epi32(quads.of[from / 4][r]);
+          RA_UNROLL(4)
+          for (std::size_t b = 0; b < kBlocks; ++b)
+            sums[b].of[r] = _mm512_dpbusd_epi32(sums[b].of[r], codes[b], quad);
+        }
+      };
+      if constexpr (Bits == 8) {
+        add(i, v);
+      } else {
+        __m512i half[kBlocks];
+        RA_UNROLL(4)
+        for (std::size_t b = 0; b < kBlocks; ++b) half[b] = _mm512_and_si512(v[b], low);
+        add(i, half);
+        RA_UNROLL(4)
+        for (std::size_t b = 0; b < kBlocks; ++b)
+          half[b] = _mm512_and_si512(_mm512_srli_epi16(v[b], 4), low);
+        add(i + 4, half);
+      }
     }
-    for (; i < a.rank; i += kStep) add(i, 0);
-    RA_UNROLL(8)
-    for (int r = 0; r < G; ++r) {
-      __m512i all = _mm512_set1_epi32(-base[r]);
-      for (const __m512i v : sum[r]) all = _mm512_add_epi32(all, v);
-      _mm512_storeu_ps(a.out + (g + static_cast<std::size_t>(r)) * a.out_stride + j * kCodeKeys,
-                       _mm512_cvtepi32_ps(all));
-    }
+    RA_UNROLL(4)
+    for (std::size_t b = 0; b < kBlocks; ++b)
+      if (j + b < a.n) take(j + b, sums[b]);
   }
 }
 
-// The last queries, fewer than 8.
-template <int Bits, int G = 7>
+template <int G, int Bits>
+void score_some(const CodeArgs& a, std::size_t g) {
+  const Bases<G, Bits> bases(a, g);
+  score_tile<G, Bits>(a, g, [&](std::size_t j, const Sums<G>& sums) {
+    RA_UNROLL(8)
+    for (std::size_t r = 0; r < G; ++r)
+      _mm512_storeu_ps(
+          a.out + (g + r) * a.out_stride + j * kCodeKeys,
+          _mm512_cvtepi32_ps(_mm512_sub_epi32(sums.of[r], _mm512_set1_epi32(bases.base[r]))));
+  });
+}
+
+// The group is G. Sums are compared as they are, with floors that hold the offset.
+template <int G, int Bits>
+std::size_t filter(const CodeArgs& a, const float* floors, std::uint32_t* rows) {
+  const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  Bases<G, Bits> least(a, 0);
+  for (std::size_t r = 0; r < G; ++r) least.base[r] += whole_floor<Level::kAvx512>(floors[r]);
+  std::size_t count = 0;
+  score_tile<G, Bits>(a, 0, [&](std::size_t j, const Sums<G>& sums) {
+    unsigned hits = 0;
+    RA_UNROLL(8)
+    for (std::size_t r = 0; r < G; ++r)
+      hits |= _mm512_cmpge_epi32_mask(sums.of[r], _mm512_set1_epi32(least.base[r]));
+    if (hits == 0) return;
+    const std::size_t block = a.blocks != nullptr ? a.blocks[j] : a.first + j;
+    const __m512i at =
+        _mm512_add_epi32(lanes, _mm512_set1_epi32(static_cast<int>(block * kCodeKeys)));
+    _mm512_mask_compressstoreu_epi32(rows + count, static_cast<__mmask16>(hits), at);
+    count += static_cast<std::size_t>(__builtin_popcount(hits));
+  });
+  return count;
+}
+
+template <int Bits, int G = kMostQueries>
+std::size_t filter_group(const CodeArgs& a, const float* floors, std::uint32_t* rows) {
+  if constexpr (G == 0) {
+    return 0;
+  } else {
+    return a.group == G ? filter<G, Bits>(a, floors, rows)
+                        : filter_group<Bits, G - 1>(a, floors, rows);
+  }
+}
+
+// The last queries, fewer than kMostQueries.
+template <int Bits, int G = kMostQueries - 1>
 void score_rest(const CodeArgs& a, std::size_t g) {
-  if constexpr (G > 0) a.group - g == G ? score_tile<G, Bits>(a, g) : score_rest<Bits, G - 1>(a, g);
+  if constexpr (G > 0) a.group - g == G ? score_some<G, Bits>(a, g) : score_rest<Bits, G - 1>(a, g);
 }
 
 template <int Bits>
 void score_all(const CodeArgs& a) {
   std::size_t g = 0;
-  for (; g + 8 <= a.group; g += 8) score_tile<8, Bits>(a, g);
+  for (; g + kMostQueries <= a.group; g += kMostQueries) score_some<kMostQueries, Bits>(a, g);
   score_rest<Bits>(a, g);
 }
 
@@ -99,6 +173,8 @@ void score_codes<Level::kAvx512>(const CodeArgs& a) noexcept {
 template <>
 std::size_t codes_at_least<Level::kAvx512>(const CodeArgs& a, const float* floors,
                                            std::uint32_t* rows) noexcept {
+  if (a.group <= kMostQueries)
+    return a.bits == 8 ? filter_group<8>(a, floors, rows) : filter_group<4>(a, floors, rows);
   return filter_scores<Level::kAvx512>(a, floors, rows, [](const float* scores, float floor) {
     return unsigned{_mm512_cmp_ps_mask(_mm512_load_ps(scores), _mm512_set1_ps(floor), _CMP_GE_OQ)};
   });

@@ -1,14 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// codes_at_least by way of score_codes: a few blocks at a time, whose scores stay in the
-// first-level cache.
+// Parts of codes_at_least that levels share.
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 
 #include "kernels/codes.h"
 
 namespace ra::kernels {
 
+// The least sum of products that is at least `floor`; NaN: none is. Sums stay below 2^24 (codes.h).
+template <Level L>
+std::int32_t whole_floor(float floor) noexcept {
+  constexpr float kBound = 1 << 25;
+  return static_cast<std::int32_t>(floor < kBound ? std::ceil(std::max(floor, -kBound)) : kBound);
+}
+
+// By way of score_codes: a few blocks at a time, whose scores stay in the first-level cache.
 // mask_of(const float* scores, float floor): bit i set if scores[i] >= floor, of kCodeKeys scores.
 template <Level L, class MaskOf>
 std::size_t filter_scores(const CodeArgs& a, const float* floors, std::uint32_t* rows,

@@ -141,7 +141,8 @@ TEST_P(CodesTest, FilterFindsWhatScoresAtLeastTheFloorOfAnyQuery) {
       check_filter(table(), rank, bits, 7, blocks, 9);
     }
   for (std::size_t group = 0; group <= kMostFilterQueries; ++group)
-    for (std::size_t n = 0; n <= 6; ++n) check_filter(table(), 64, 8, group, blocks, n);
+    for (std::size_t n = 0; n <= 6; ++n)
+      for (const int bits : {4, 8}) check_filter(table(), 64, bits, group, blocks, n);
 }
 
 // More blocks than any level takes at a time.
@@ -166,7 +167,7 @@ TEST_P(CodesTest, EqualsPlainArithmeticForEveryRank) {
       check(table(), rank, bits, 3, blocks, 6);
     }
   check(table(), 4, 8, 2, blocks, 6);
-  check(table(), 1024, 8, 1, nullptr, 2);
+  for (const int bits : {4, 8}) check(table(), 1024, bits, 9, nullptr, 2);
 }
 
 TEST_P(CodesTest, EqualsPlainArithmeticForEveryGroupAndCount) {
