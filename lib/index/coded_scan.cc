@@ -133,7 +133,8 @@ std::size_t CodedScan::find_rows(std::size_t group, std::size_t m, ScanScratch& 
   s.sample.resize(std::max(s.sample.size(), group * stride));
   codes_.score_first(s.codes.data(), group, blocks, s.sample.data(), stride);
   for (std::size_t r = 0; r < group; ++r)
-    s.floors[r] = mth_largest({&s.sample[r * stride], sampled}, rank, s.cut);
+    s.floors[r] =
+        (sampled < n ? sample_floor : mth_largest)({&s.sample[r * stride], sampled}, rank, s.cut);
   const std::size_t first =
       rows_at_floor(s.sample.data(), stride, std::min(stride, n), s.floors, s.rows.data());
   return first +

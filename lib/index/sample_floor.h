@@ -9,6 +9,7 @@
 #include <span>
 
 #include "kernels/ops.h"
+#include "lib/index/best_hits.h"
 
 namespace ra::index {
 
@@ -19,6 +20,11 @@ constexpr bool sample_sets_floor(std::size_t n, std::size_t wanted, std::size_t 
   constexpr std::size_t kFew = 8, kRough = 12;
   return n >= kFew * wanted && wanted >= kRough * one_in;
 }
+
+// A score that about `rank` of the sample reach, 1 <= rank <= scores.size(). Where the sample is
+// large beside the rank it is found among the largest scores of 8 to 16 times as many parts of the
+// sample, in one pass; else it is the rank-th largest.
+float sample_floor(std::span<const float> scores, std::size_t rank, CutScratch& s);
 
 // Of rows 0 .. n - 1, their scores stride apart for each query, those that reach the floor of any
 // query, ascending, in out[0 .. n). Returns how many.

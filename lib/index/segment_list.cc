@@ -284,7 +284,8 @@ void SegmentList::find_floors(std::size_t group, std::size_t keep, ProbeScratch&
                     rank = (keep * all + rows / 2) / rows;
   s.floors.assign(group, -kInfinity);
   for (std::size_t r = 0; rank < all && r < group; ++r)
-    s.floors[r] = mth_largest({&s.sample[r * all], all}, std::max<std::size_t>(rank, 1), s.cut);
+    s.floors[r] = (s.step > 1 ? sample_floor : mth_largest)({&s.sample[r * all], all},
+                                                            std::max<std::size_t>(rank, 1), s.cut);
 }
 
 void SegmentList::keep_sampled(ProbeScratch& s) const {
