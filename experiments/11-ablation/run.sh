@@ -48,7 +48,9 @@ curve training "$graphs" "${test[@]}" --train 64 --index 'roar:beam=100,ef=50/10
 curve training "$graphs" "${test[@]}" --train 1024 --train-pick last --index 'roar:beam=100,ef=50/100/200/400'
 
 # Where a search of a graph starts.
-curve entry "$graphs" "${test[@]}" "${train[@]}" --index 'roar:beam=100,entry=centroid,ef=50/100/200/400'
+for entry in centroid newest last; do
+  curve entry "$graphs" "${test[@]}" "${train[@]}" --index "roar:beam=100,entry=$entry,ef=50/100/200/400"
+done
 for entry in hubs=0 steps=0,memory=0,best=0 hubs=0,steps=0,memory=0,best=0,probes=0; do
   curve entry "$graphs" "${test[@]}" "${train[@]}" --index "qgraph:$entry,worth=60/120/180/360"
 done
@@ -59,5 +61,7 @@ curve errors "$lists" "${test[@]}" "${train[@]}" --batch group --index "flat;fla
 
 # Seeds: other training queries, other test queries, another index.
 curve seeds "$graphs" --repeats 3 --train 1024 --test-queries last:512 --test-draw 128 --index "ivf:$probes;ivf:metric=query,$probes;qivf:$probes"
+# Votes of training queries in cells of their own space, a model in NumPy.
+/usr/bin/python3 "$here/votes.py" "$dump" 5,12,18 1,3,5 > "$out/votes.md"
 /usr/bin/python3 "$here/table.py" "$out" > "$out/tables.md"
 /usr/bin/python3 plots/ablation.py "$out/ablation" "$out"/{metric,k,training}.jsonl
