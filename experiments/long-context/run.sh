@@ -16,7 +16,7 @@ run=(-m "$model" -f "$text" --rope-scaling yarn --rope-scale 4)
 decode=("$bin/bench/ra-bench" decode "${run[@]}" --kv-in "$work/q128.kv" --trust-kv)
 rm -f "$out"/{decode,modes,others,recall}.jsonl
 "${decode[@]}" -c '2048-131072*2' -n 16 -r 3 --mode full -o "$out/decode.jsonl"
-"${decode[@]}" -c 8192,32768,131072 -n 32 -r 2 --mode full,streaming,knn,retrieval --index 'flat:bits=8;flat:bits=4;qivf' \
+"${decode[@]}" -c 4096,8192,16384,32768,131072 -n 32 -r 2 --mode full,streaming,knn,retrieval --index 'flat:bits=8;flat:bits=4;qivf' \
   -o "$out/modes.jsonl"
 "${decode[@]}" -c 32768,131072 -n 32 -r 2 --mode full,knn,retrieval,tail,pages \
   --index 'flat;qivf;qivf:metric=raw,probes=165' -o "$out/others.jsonl"

@@ -78,9 +78,8 @@ void best_unranked(std::span<const float> scores, std::span<const std::uint32_t>
 
 float mth_largest(std::span<const float> scores, std::size_t m, CutScratch& s) {
   RA_CHECK(0 < m && m <= scores.size());
-  float floor = 0;
-  largest(scores, m, floor, s);
-  return floor;
+  if (s.scores.size() < scores.size()) s.scores.resize(scores.size());
+  return kernels::ops().kth_largest(scores.data(), scores.size(), m, s.scores.data());
 }
 
 }  // namespace ra::index
