@@ -11,8 +11,9 @@
 
 namespace ra::bench {
 
-// googlebench: Google Benchmark's JSON (its compare.py reads it): the median of the samples as
-//   real_time and cpu_time, deterministic numbers as counters.
+// googlebench: Google Benchmark's JSON, for its compare.py: a repetition for each sample and the
+//   aggregates mean, median, stddev and cv; cpu_time is the wall time too, deterministic numbers
+//   are counters. What has no times is left out; Error{kBadData} if nothing is left.
 // smaller-is-better: github-action-benchmark's list of name, unit, value, range and extra; of the
 //   deterministic numbers those that grow when things get worse.
 // md, csv: one row a number.

@@ -47,6 +47,16 @@ Measurement& entry(std::vector<Measurement>& all, const std::string& key) {
   return all.back();
 }
 
+// `json`, which is of that type, or Json::type_error: find and items of another type see nothing.
+const Json& expect(const Json& json, bool right, std::string_view type) {
+  if (!right)
+    throw Json::type_error::create(
+        302, fmt::format("type must be {}, but is {}", type, json.type_name()), &json);
+  return json;
+}
+const Json& object_of(const Json& json) { return expect(json, json.is_object(), "object"); }
+const Json& array_of(const Json& json) { return expect(json, json.is_array(), "array"); }
+
 std::string text_of(const Json& object, const char* field) {
   const auto it = object.find(field);
   if (it == object.end()) return "";
@@ -59,10 +69,18 @@ void add_value(Measurement& m, const std::string& name, double value) {
   if (!added && rule != nullptr && worse_by(*rule, it->second, value) != 0) m.unsteady.insert(name);
 }
 
+void add_times(Measurement& m, const Json& samples, std::int64_t pair) {
+  auto& times = m.times[pair];
+  for (const Json& repetition : array_of(samples))
+    for (const Json& v : array_of(repetition))
+      if (!v.is_null() && v.get<double>() > 0) times.push_back(v.get<double>());
+}
+
 void add_record(std::vector<Measurement>& all, const Json& record) {
   if (record.value("status", "ok") != "ok") return;
   const std::string tool = record.value("tool", ""), kind = record.value("kind", "");
   const Json& config = record.at("config");
+  for (const char* field : {"config", "metrics", "provenance"}) object_of(record.at(field));
   Measurement& m = entry(all, fmt::format("{} {} {}", tool, kind, config.dump()));
   m.tool = tool;
   m.kind = kind;
@@ -81,16 +99,18 @@ void add_record(std::vector<Measurement>& all, const Json& record) {
     if (value.is_number() && !name.ends_with("_ms") && !name.ends_with("_us") &&
         !name.ends_with("_per_s") && !name.ends_with("_gb_s") && !name.ends_with("_tok_s"))
       add_value(m, name, value.get<double>());
+  const Json given = record.value("pair", Json(nullptr));
+  const std::int64_t pair =
+      given.is_null()
+          ? -1
+          : expect(given, given.is_number_unsigned(), "a number from 0 on").get<std::int64_t>();
+  if (!record.contains("samples")) return;
+  const Json& samples = object_of(record["samples"]);
   for (const auto& [k, name] : kTimes) {
-    if (k != kind || !record.contains("samples")) continue;
-    const auto samples = record["samples"].find(std::string(name));
-    if (samples == record["samples"].end()) continue;
+    const auto found = samples.find(name);
+    if (k != kind || found == samples.end()) continue;
     m.time_name = name;
-    const Json& pair = record.value("pair", Json(nullptr));
-    auto& times = m.times[pair.is_number() ? pair.get<std::int64_t>() : -1];
-    for (const Json& repetition : *samples)
-      for (const Json& v : repetition)
-        if (v.is_number() && v.get<double>() > 0) times.push_back(v.get<double>());
+    add_times(m, *found, pair);
   }
 }
 
@@ -105,8 +125,8 @@ void add_googlebench(std::vector<Measurement>& all, const Json& output, std::int
                      .where = "context: pair",
                      .why = fmt::format("'{}' is not a number of a pair", given)});
   }
-  for (const Json& b : output.at("benchmarks")) {
-    if (!b.is_object() || b.value("run_type", "iteration") != "iteration" ||
+  for (const Json& b : array_of(output.at("benchmarks"))) {
+    if (object_of(b).empty() || b.value("run_type", "iteration") != "iteration" ||
         b.value("error_occurred", false))
       continue;
     if (!b.contains("name") || !b.contains("real_time"))
@@ -123,9 +143,30 @@ void add_googlebench(std::vector<Measurement>& all, const Json& output, std::int
                  {"host", text_of(context, "host_name")},
                  {"isa", text_of(context, "isa")}};
     m.time_name = "real_time_" + b.value("time_unit", "ns");
-    m.times[pair].push_back(b.at("real_time").get<double>());
+    if (const double time = b.at("real_time").get<double>(); time > 0)
+      m.times[pair].push_back(time);
     for (const auto& [key, value] : b.items())
       if (key.starts_with("work_") && value.is_number()) add_value(m, key, value.get<double>());
+  }
+}
+
+// A name that several have gets the fields of their configs that differ, so that no table and no
+// tracker takes them for one.
+void tell_apart(std::vector<Measurement>& all) {
+  std::map<std::string, std::vector<Measurement*>> by_name;
+  for (Measurement& m : all) by_name[m.name].push_back(&m);
+  for (const auto& [name, same] : by_name) {
+    std::set<std::string> differ;
+    for (const Measurement* m : same)
+      for (const auto& [field, value] : m->config.items())
+        if (std::ranges::any_of(same, [&](const Measurement* other) {
+              return !other->config.contains(field) || other->config[field] != value;
+            }))
+          differ.insert(field);
+    for (Measurement* m : same)
+      for (const std::string& field : differ)
+        if (m->config.contains(field))
+          m->name += fmt::format(" {}={:.12}", field, text_of(m->config, field.c_str()));
   }
 }
 
@@ -161,21 +202,30 @@ std::vector<Json> googlebench_outputs(const std::string& text, const std::filesy
 
 std::vector<Measurement> read_measurements(const std::filesystem::path& file) {
   std::vector<Measurement> all;
+  std::string where = "-";
   try {
     const std::vector<Json> outputs = googlebench_outputs(read_bytes(file), file);
-    for (std::size_t i = 0; i < outputs.size(); ++i)
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      where = fmt::format("output {}", i + 1);
       add_googlebench(all, outputs[i], outputs.size() > 1 ? static_cast<std::int64_t>(i) : -1,
                       file);
-    if (outputs.empty())
-      for (const Json& record : read_records(file)) add_record(all, record);
+    }
+    const std::vector<Json> records = outputs.empty() ? read_records(file) : std::vector<Json>{};
+    for (std::size_t i = 0; i < records.size(); ++i) {
+      where = fmt::format("record {}", i + 1);
+      add_record(all, records[i]);
+    }
   } catch (const Json::exception& e) {
+    const std::string_view why = e.what();  // "[json.exception.type_error.302] type must be ..."
     fail_bad_data({.what = "bad result file",
                    .file = file,
-                   .why = e.what(),
+                   .where = where,
+                   .why = std::string(why.substr(why.find(' ') + 1)),
                    .hint = "result records or Google Benchmark JSON are read"});
   }
   if (all.empty())
     fail_bad_data({.what = "nothing measured", .file = file, .why = "no record with status ok"});
+  tell_apart(all);
   return all;
 }
 

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """ra-bench compare: its verdicts on made-up results, and what it refuses."""
+import importlib.util
 import json
+import pathlib
 import random
+import subprocess
+import sys
 
 import pytest
 
@@ -10,6 +14,7 @@ from program import Program
 PROGRAM = Program("bench")
 pytestmark = PROGRAM.needed
 run, fails = PROGRAM.run, PROGRAM.fails
+GOOGLE_COMPARE = pathlib.Path("/usr/share/benchmark/compare.py")
 
 
 def made_up(ms=10.0, seed=1, mode="full", pairs=12, samples=60, **metrics):
@@ -138,10 +143,27 @@ def test_compare_exports_the_new_side(compare, tmp_path):
     files = {f: tmp_path / f for f in ("googlebench", "smaller-is-better", "md", "csv", "records")}
     exports = [a for f, path in files.items() for a in ("--export", f"{f}={path}")]
     compare(made_up(10), made_up(20, 2), *exports, code=1)
-    (benchmark,) = json.loads(files["googlebench"].read_text())["benchmarks"]
-    assert 19 < benchmark["real_time"] < 21 and benchmark["time_unit"] == "ms" and benchmark["work_distances"] == 1000
+    *_, mean, median, stddev, cv = json.loads(files["googlebench"].read_text())["benchmarks"]
+    assert 19 < median["real_time"] < 21 and median["time_unit"] == "ms" and median["work_distances"] == 1000
     assert {e["unit"] for e in json.loads(files["smaller-is-better"].read_text())} == {"ms", "count"}
     assert "work_distances" in files["md"].read_text() and "work_distances" in files["csv"].read_text()
+
+
+@pytest.mark.skipif(not GOOGLE_COMPARE.exists() or importlib.util.find_spec("scipy") is None,
+                    reason="apt-get install libbenchmark-tools python3-scipy")
+@pytest.mark.parametrize("ms, differs", [(10, False), (10.1, True)])
+def test_google_benchmarks_own_compare_reads_an_export(compare, tmp_path, ms, differs):
+    """12 pairs of 60 samples: its U test sees 1 %."""
+    compare(made_up(10, 1), made_up(ms, 2), code=0)
+    for side in ("base", "new"):
+        run("compare", tmp_path / side, "--export", f"googlebench={tmp_path / side}.json")
+    done = subprocess.run([sys.executable, GOOGLE_COMPARE, "--no-color", "-d", tmp_path / "diff.json", "benchmarks",
+                           tmp_path / "base.json", tmp_path / "new.json"], capture_output=True, text=True)
+    assert done.returncode == 0 and "U Test, Repetitions: 720 vs 720" in done.stdout, done.stderr
+    first, *_, overall = json.loads((tmp_path / "diff.json").read_text())
+    assert len(first["measurements"]) == 720
+    assert (first["utest"]["time_pvalue"] < 1e-6) == differs
+    assert overall["measurements"][0]["time"] == pytest.approx(ms / 10 - 1, abs=0.002)
 
 
 def test_one_file_is_only_converted(compare, tmp_path):
@@ -216,6 +238,12 @@ def test_compare_refuses_bad_files(tmp_path):
                       (line.replace('"schema_version": 1', '"schema_version": 2'), "this program reads 1"), ("[1]", "no schema_version"),
                       ('{"benchmarks": []}', "nothing measured"), ('{"benchmarks": [{"name": "x"}]}', "real_time"),
                       ('{"benchmarks": [{"name": "x", "real_time": "1"}]}', "bad result file"),
+                      ("[]", "no schema_version"), (line[:-1] + ', "pair": -3}', "record 1: type must be a number from 0 on, but is number"),
+                      (line[:-1] + ', "pair": 1.5}', "record 1: type must be a number from 0 on, but is number"), (line + "\n" + line[:-1] + ', "kind": 3}', "record 2: type must be string"),
+                      (line[:-1] + ', "samples": [1]}', "must be object"), (line[:-1] + ', "samples": {"decode_ms": [1]}}', "must be array"),
+                      (line[:-1] + ', "samples": {"decode_ms": [["1"]]}}', "must be number"), (line[:-1] + ', "metrics": [1]}', "must be object"),
+                      (line[:-1] + ', "config": "x"}', "must be object"), (line[:-1] + ', "provenance": null}', "must be object"),
+                      ('{"benchmarks": {}}', "must be array"), ('{"benchmarks": [1]}', "must be object"), (line + "\n" + benchmarks, "line 2"),
                       (line.replace('"ok"', '"failed"'), "no record with status ok"), (line.replace('"config"', '"c"'), "bad result file")]:
         bad.write_text(text)
         fails(65, "compare", bad, good, say=say)

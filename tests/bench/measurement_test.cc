@@ -72,6 +72,20 @@ TEST_F(MeasurementTest, OutputsOfGoogleBenchmarkInARowArePairs) {
   EXPECT_EQ(code_of(run + "{}"), Exit::kBadData);
 }
 
+TEST_F(MeasurementTest, NamesTellMeasurementsApart) {
+  const auto line = [](const std::string& config) {
+    return R"({"schema_version": 1, "tool": "t", "kind": "decode", "provenance": {}, "metrics": {}, "config": )" +
+           config + "}\n";
+  };
+  const auto all = read_measurements(file(line(R"({"mode": "full", "sink": 4})") +
+                                          line(R"({"mode": "full", "sink": 4, "batch": 8})") +
+                                          line(R"({"mode": "knn", "sink": 4, "batch": 8})")));
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_EQ(all[0].name, "decode full");
+  EXPECT_EQ(all[1].name, "decode full batch=8");
+  EXPECT_EQ(all[2].name, "decode knn");
+}
+
 TEST_F(MeasurementTest, NumbersThatDoNotRepeatAndOtherMachinesShow) {
   const auto line = [](int work, const std::string& cpu) {
     return R"({"schema_version": 1, "tool": "t", "kind": "call", "config": {"case": "c"}, "provenance": {"cpu": ")" +
