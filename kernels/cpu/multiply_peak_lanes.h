@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Twelve independent chains hide the latency of two FMA units of 4 to 6 cycles.
+// Twelve independent chains hide the latency of two FMA units of 4 to 6 cycles, and of a product
+// and a sum of 4 each.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +16,7 @@ double multiply_peak_lanes(std::size_t rounds) {
   constexpr std::size_t kSums = 12;
   typename S::V sums[kSums], a = S::set1(1), b = S::set1(0.5f);
   asm volatile("" : "+v"(a), "+v"(b));  // not constants
-  RA_UNROLL(12)  // or the sums would live in memory
+  RA_UNROLL(12)                         // or the sums would live in memory
   for (std::size_t i = 0; i < kSums; ++i) sums[i] = S::zero();
   for (std::size_t r = 0; r < rounds; ++r) {
     RA_UNROLL(12)

@@ -82,7 +82,10 @@ Case gemv_case(const OpTable& k, Quant type, bool f32) {
   const auto x = keep(random_floats(cols, 2)), y = keep(std::vector<float>(rows));
   const auto quantized = buffer<std::byte>(quantized_row_bytes(cols));
   k.quantize_rows({.x = x->data(), .x_stride = cols, .tokens = 1, .cols = cols}, quantized->data());
-  return {.bytes = f(w->size()), .flops = f(2 * rows * cols), .call = [=, &k] {
+  return {.bytes = f(w->size()),
+          .flops = f(2 * rows * cols),
+          .product = info.block == 1 || f32 ? Product::kF32 : Product::kCodes,
+          .call = [=, &k] {
             const GemvArgs a{.type = type,
                              .w = w->data(),
                              .row_bytes = row_bytes,
@@ -145,6 +148,7 @@ Case score_case(const OpTable& k, bool gathered) {
   for (std::size_t i = 0; i < scored; ++i) (*ids)[i] = static_cast<std::uint32_t>(i * 1597 % n);
   return {.bytes = f(2 * kDim * scored + 4 * kGroup * scored),
           .flops = f(2 * kGroup * kDim * scored),
+          .product = Product::kLevel,
           .call = [=, &k] {
             k.score({.q = q->data(),
                      .q_stride = kDim,
@@ -204,9 +208,10 @@ struct Codes {
 
 Case codes_case(const OpTable& k, int bits) {
   const auto c = std::make_shared<Codes>(bits);
-  return {.bytes = f(c->keys.size() + 4 * c->scores.size()), .flops = c->flops(), .call = [=, &k] {
-            k.score_codes(c->args);
-          }};
+  return {.bytes = f(c->keys.size() + 4 * c->scores.size()),
+          .flops = c->flops(),
+          .product = Product::kCodes,
+          .call = [=, &k] { k.score_codes(c->args); }};
 }
 
 Case codes_at_least_case(const OpTable& k, int bits) {
@@ -220,9 +225,10 @@ Case codes_at_least_case(const OpTable& k, int bits) {
     std::ranges::nth_element(all, all.end() - 100);
     (*floors)[g] = *(all.end() - 100);
   }
-  return {.bytes = f(c->keys.size()), .flops = c->flops(), .call = [=, &k] {
-            k.codes_at_least(c->args, floors->data(), c->rows.data());
-          }};
+  return {
+      .bytes = f(c->keys.size()), .flops = c->flops(), .product = Product::kCodes, .call = [=, &k] {
+        k.codes_at_least(c->args, floors->data(), c->rows.data());
+      }};
 }
 
 Case encode_query_case(const OpTable& k) {
@@ -349,6 +355,7 @@ Case attend_causal_case(const OpTable& k, bool exact) {
   const auto scratch = buffer<std::byte>(causal_scratch_bytes(tokens, kGroup, kDim, kDim));
   return {.bytes = f(4 * kDim * (pos0 + tokens) + 8 * q->size()),
           .flops = f(4 * kGroup * kDim * (tokens * pos0 + tokens * (tokens + 1) / 2)),
+          .product = exact ? Product::kF32 : Product::kLevel,
           .call = [=, &k] {
             k.attend_causal({.q = q->data(),
                              .q_stride = kGroup * kDim,
@@ -398,6 +405,7 @@ Case gemm_case(const OpTable& k, Quant type, bool tiles) {
   const auto packed = tiles ? packed_rows(k, *x) : buffer<std::byte>(0);
   return {.bytes = f(w->size() + 4 * x->size() + 4 * y->size()),
           .flops = f(2 * kTokens * rows * kHidden),
+          .product = tiles ? Product::kLevel : Product::kF32,
           .call = [=, &k, &info] {
             k.gemm({.type = type,
                     .w = w->data(),
@@ -432,6 +440,7 @@ Case gemm_gated_case(const OpTable& k) {
              scratch = buffer<std::byte>(gated_scratch_bytes(kTokens, kHidden));
   return {.bytes = f(2 * gate->size() + packed->size() + out->size()),
           .flops = f(4 * kTokens * rows * kHidden),
+          .product = Product::kLevel,
           .call = [=, &k] {
             k.gemm_gated({.gate = {Quant::kQ8_0, gate->data(), row_bytes},
                           .up = {Quant::kQ8_0, up->data(), row_bytes},

@@ -2,15 +2,15 @@
 // Every kernel at every level of this CPU and every index search, on one thread: bytes and
 // floating-point operations per second beside the limits of the machine.
 //
-// Counters of a line: bytes_per_second and flops as measured; read_limit, what a plain sum reads
-// from as large a buffer; flop_limit, what the level multiplies with every operand in a register;
-// of_limit, the larger of the two shares: near 1 there is nothing left to gain without reading or
-// computing less. Codes are multiplied in integers, which AMX and VNNI do faster than flop_limit,
-// so theirs may exceed 1.
+// Counters of a line: bytes_per_second and flops as measured; read_limit, what the level reads from
+// as large a buffer; flop_limit, what it multiplies with every operand in a register, in the
+// numbers the kernel multiplies (integers have none: their rate is not measured); of_limit, the
+// larger of the two shares: near 1 there is nothing left to gain without reading or computing less.
+// A kernel that writes as much as it reads may exceed 1: loads and stores have ports of their own.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
-#include <bit>
+#include <cmath>
 #include <map>
 
 #include "kernels/ops.h"
@@ -23,21 +23,30 @@ namespace {
 using namespace ra;
 using bench_micro::Case;
 using bench_micro::CaseMaker;
+using bench_micro::Product;
 
-// Bytes per second; sizes are rounded up to a power of two, each measured once.
+// Both limits are measured once, at the active level. Bytes per second; sizes count in pages.
 double read_limit(double bytes) {
-  static std::map<std::size_t, double> known;
-  const std::size_t size =
-      std::bit_ceil(std::max<std::size_t>(4096, static_cast<std::size_t>(bytes)));
-  double& limit = known[size];
-  if (limit == 0) limit = 1e9 * bench::read_bandwidth_gb_s(size, 500);
+  constexpr double kPage = 4096;
+  static std::map<std::pair<kernels::Level, std::size_t>, double> known;
+  const auto size = static_cast<std::size_t>(kPage * std::ceil(bytes / kPage));
+  double& limit = known[{kernels::active_level(), size}];
+  if (limit == 0) limit = 1e9 * bench::read_bandwidth_gb_s(size, 20);
   return limit;
 }
 
-double flop_limit() {
+// Operations per second; 0 = not measured.
+double flop_limit(Product product) {
   static std::map<kernels::Level, double> known;
+  if (product == Product::kCodes) return 0;
+  const kernels::Level level = kernels::active_level();
+  const kernels::Level lanes = std::min(level, kernels::Level::kAvx512);
+  kernels::set_active_level(product == Product::kF32 ? lanes : level);
   double& limit = known[kernels::active_level()];
-  if (limit == 0) limit = 1e12 * bench::multiply_peak_tflop_s();
+  if (limit == 0)
+    for (int i = 0; i < 10; ++i)
+      limit = std::max(limit, 1e12 * bench::multiply_peak_tflop_s(0.002));
+  kernels::set_active_level(level);
   return limit;
 }
 
@@ -54,12 +63,13 @@ void run(benchmark::State& state, const CaseMaker& maker, kernels::Level level) 
     return Counter(amount, Counter::kIsIterationInvariantRate);
   };
   state.counters["bytes_per_second"] = rate(c.bytes);
-  state.counters["read_limit"] = read_limit(c.bytes);
-  double least_seconds = c.bytes / read_limit(c.bytes);
-  if (c.flops > 0) {
-    state.counters["flops"] = rate(c.flops);
-    state.counters["flop_limit"] = flop_limit();
-    least_seconds = std::max(least_seconds, c.flops / flop_limit());
+  const double read = read_limit(c.data_bytes > 0 ? c.data_bytes : c.bytes);
+  state.counters["read_limit"] = read;
+  double least_seconds = c.bytes / read;
+  if (c.flops > 0) state.counters["flops"] = rate(c.flops);
+  if (const double multiply = flop_limit(c.product); c.flops > 0 && multiply > 0) {
+    state.counters["flop_limit"] = multiply;
+    least_seconds = std::max(least_seconds, c.flops / multiply);
   }
   state.counters["of_limit"] = rate(least_seconds);
   if (c.work_distances > 0) {
