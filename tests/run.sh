@@ -5,11 +5,18 @@
 #
 #   tests/run.sh            all of it (about 25 minutes on 2 cores with nothing cached)
 #   tests/run.sh --quick    release build only, no sanitizers
+#   --clean-root            the packages on a bare Debian 12 too (install/clean_root.sh: root, debootstrap, a mirror)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source experiments/setup.sh
-quick=0
-[[ "${1:-}" == "--quick" ]] && quick=1
+quick=0 clean_root=0
+for option in "$@"; do
+  case $option in
+    --quick) quick=1 ;;
+    --clean-root) clean_root=1 ;;
+    *) echo "run.sh: error: usage: -: $option: unknown (--quick, --clean-root)" >&2 && exit 2 ;;
+  esac
+done
 
 step() { printf '\n== %s (%s)\n' "$1" "$(date +%H:%M:%S)"; }
 results=build/test-results
@@ -54,6 +61,11 @@ run experiments/regression/counters.sh build/release
 step "house rules, programs, data scripts"
 RA_BUILD="$PWD/build/release" run "$ra_python" -m pytest -q -rs -p no:cacheprovider tests \
   --junitxml="$results/python.xml" -o junit_suite_name=python
+
+if ((clean_root)); then
+  step "packages on a bare Debian 12"
+  run tests/install/clean_root.sh build/release
+fi
 
 if ((!quick)); then
   step "build: debug with address and undefined sanitizers"
