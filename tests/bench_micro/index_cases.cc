@@ -38,6 +38,7 @@ Case search_case(const std::string& spec) {
   return {
       .bytes = static_cast<double>(stats.bytes),
       .flops = 2.0 * kDim * static_cast<double>(stats.distances),
+      .product = Product::kCodes,  // most rank codes first
       .call = [s] { s->search(); },
       .data_bytes = std::min(static_cast<double>(stats.bytes),
                              static_cast<double>(s->set.keys.view().rows * kDim * sizeof(float) +
