@@ -8,7 +8,7 @@
 #    then the .deb of the library and the project beside this script, by CMake and by pkg-config; all removed again
 # 2. the .tar.gz under /opt, with the packages that apps/package/README.md names: the same runs
 #
-# Needs root, debootstrap and a Debian mirror (RA_DEBIAN_MIRROR); 2 GB under TMPDIR; 4 minutes on 2 cores.
+# Needs root, debootstrap and a Debian mirror (RA_DEBIAN_MIRROR); 2 GB under TMPDIR; 4 minutes of one core.
 set -euo pipefail
 usage="usage: clean_root.sh BUILD [MODEL.gguf]"
 build=$(realpath "${1:?$usage}")
