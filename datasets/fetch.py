@@ -243,14 +243,27 @@ def unpack_debian_package(package, folder):
     return version.stdout.strip()
 
 
-def book_of(text, folder):
+def plain_text(text, root):
+    """The text of an entry as bytes, with its package unpacked below `root`; None if it is not there. `pages`: the
+    folder of a book in HTML, `file`: a file that is taken as it is."""
+    path = root / pathlib.Path(text.get("pages") or text["file"]).relative_to("/")
+    if "file" in text:
+        return path.read_bytes() if path.is_file() else None
+    return html_text.book_text(path) if (path / "index.html").is_file() else None
+
+
+def text_of(text, folder):
     """(version, plain text) from the installed package, or from one unpacked below `folder`."""
-    pages = pathlib.Path(text["pages"])
-    if (pages / "index.html").is_file():
-        return installed_version(text["debian_package"]), html_text.book_text(pages)
-    note(f"unpacking {text['debian_package']}, which is not installed")
-    version = unpack_debian_package(text["debian_package"], folder)
-    return version, html_text.book_text(folder / pages.relative_to("/"))
+    package = text["debian_package"]
+    data = plain_text(text, pathlib.Path("/"))
+    if data is not None:
+        return installed_version(package), data
+    note(f"unpacking {package}, which is not installed")
+    version = unpack_debian_package(package, folder)
+    data = plain_text(text, folder)
+    if data is None:
+        raise FetchError(BAD_DATA, "bad package", package, f"{text.get('pages') or text['file']} is not in it")
+    return version, data
 
 
 def fetch_text(name, text, cache, rehash):
@@ -264,7 +277,7 @@ def fetch_text(name, text, cache, rehash):
         return target
     note(f"{name}: {text['title']}; licence: {text['licence']}")
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        version, data = book_of(text, pathlib.Path(scratch))
+        version, data = text_of(text, pathlib.Path(scratch))
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 != text["sha256"]:
         if version == text["version"]:

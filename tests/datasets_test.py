@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -258,6 +259,16 @@ def test_text_is_converted_once(fetch):
     assert fetch.run("book").returncode == 0
 
 
+def test_a_text_that_is_one_file_is_taken_as_it_is(fetch, tmp_path):
+    source = tmp_path / "code.py"
+    source.write_bytes(b"def f():\r\n\treturn 1\n")
+    fetch.manifest["texts"]["code"] = {**fetch.manifest["texts"]["book"], "file": str(source), "sha256": sha256(source.read_bytes())}
+    del fetch.manifest["texts"]["code"]["pages"]
+    done = fetch.run("code")
+    assert done.returncode == 0, done.stderr
+    assert (fetch.cache / "texts" / "code.txt").read_bytes() == source.read_bytes()
+
+
 def test_text_of_another_package_version_is_a_warning(fetch):
     (fetch.pages / "b.html").write_text("<html><body><p>Three.</p></body></html>")
     fetch.manifest["texts"]["book"]["version"] = "1.0"
@@ -312,6 +323,31 @@ def test_pages_follow_next_and_stop_at_loops(tmp_path):
         (tmp_path / f"{name}.html").write_text(
             f'<html><head><link rel="next" href="{following}.html"></head><body>{name}</body>')
     assert html_text.book_text(tmp_path) == b"index\n\n\nb\n\n\nc\n"
+
+
+# ---- keys and values --------------------------------------------------------------------------
+def key_values(path, *more):
+    script = DATASETS / "make_key_values.py"
+    return subprocess.run([sys.executable, str(script), "-o", str(path), *map(str, more)], capture_output=True, text=True, check=False)
+
+
+def test_key_values_asks_for_pairs_of_the_whole_text_and_answers_rightly(tmp_path):
+    path = tmp_path / "kv.txt"
+    assert key_values(path, "--pairs", 40, "--asked", 8, "--seed", 3).returncode == 0
+    text = path.read_text()
+    data, asked = json.loads(text[text.index("{"):text.index("}") + 1]), re.findall(r'Key: "(.*)"\nThe value of this key is: "(.*)"\n', text)
+    assert len(data) == 40 and len(asked) == 8 and all(data[key] == value for key, value in asked)
+    places = [list(data).index(key) for key, _ in asked]
+    assert sorted(p // 5 for p in places) == list(range(8)) and places != sorted(places)
+    again = tmp_path / "again.txt"
+    for seed, same in ((3, True), (4, False)):
+        key_values(again, "--pairs", 40, "--asked", 8, "--seed", seed)
+        assert (again.read_bytes() == path.read_bytes()) == same
+
+
+def test_key_values_refuses_more_questions_than_pairs(tmp_path):
+    done = key_values(tmp_path / "kv.txt", "--pairs", 3, "--asked", 4)
+    assert done.returncode == 2 and "--asked" in done.stderr and not (tmp_path / "kv.txt").exists()
 
 
 # ---- tiny models ------------------------------------------------------------------------------
