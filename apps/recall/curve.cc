@@ -325,8 +325,7 @@ void bind_curve(CLI::App& root, Options& o, Chosen& chosen) {
       ->check(CLI::IsMember({"query", "group"}))
       ->capture_default_str();
   command->add_flag("--untimed", o.untimed, "Search on all threads; query times are left out");
-  command->add_flag("--no-samples", o.no_samples,
-                    "Records without raw samples (their percentiles stay)");
+  bind_samples(*command, o);
   command
       ->add_option("--repeats", o.repeats,
                    "Seeds, from --seed on: each draws its training and test queries and builds its "

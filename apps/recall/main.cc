@@ -20,6 +20,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   ra::recall::bind_ood(app, options, chosen);
   ra::recall::bind_sparsity(app, options, chosen);
+  ra::recall::bind_overlap(app, options, chosen);
   ra::recall::bind_curve(app, options, chosen);
   ra::recall::bind_growth(app, options, chosen);
   ra::recall::bind_build(app, options, chosen);

@@ -119,7 +119,7 @@ int run(const Options& o) {
   const Selection s = select(*dump, o);
   const MemoryNeed need[] = {{"vectors of one KV head", 2 * load_bytes(dump->info(), s, {})}};
   check_memory(need, memory_limit(o.common.memory_limit));
-  bench::ResultWriter writer(o.out, {.tool = "ra-recall"});
+  bench::ResultWriter writer(o.out, {.tool = "ra-recall", .samples = !o.no_samples});
   const Json config = base_config(*dump, s, o);
   const auto samples = static_cast<std::size_t>(o.samples > 0 ? o.samples : kDefaultSamples);
   Progress progress("ood", s.groups.size(), "KV heads");
@@ -149,6 +149,7 @@ void bind_ood(CLI::App& root, Options& o, Chosen& chosen) {
   command->add_option("--ridge", o.ridge, "Shrinkage of the key covariance towards tr(S)/d I, 0..1")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
+  bind_samples(*command, o);
   bind_records(*command, o);
   command->callback([&] { chosen = [&o] { return run(o); }; });
 }

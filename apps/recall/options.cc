@@ -74,6 +74,11 @@ void bind_index(CLI::App& command, Options& o) {
       ->allow_extra_args(false);
 }
 
+void bind_samples(CLI::App& command, Options& o) {
+  command.add_flag("--no-samples", o.no_samples,
+                   "Records without raw samples (their percentiles stay)");
+}
+
 void bind_records(CLI::App& command, Options& o) {
   command.add_option("-o,--out", o.out, "Append result records (JSON lines); - = stdout");
   command.add_option("--format", o.format, "Table on stdout: md, csv or none")

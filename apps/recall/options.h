@@ -27,13 +27,15 @@ struct Options {
   int test_draw = 0;         // curve: queries drawn of each test set; 0 = all
   int k = 100;
   std::vector<int> ks;  // sparsity; empty = the default list
+  std::vector<int> lags{1, 2, 4, 8, 16, 32, 64};  // overlap: steps
   std::vector<std::string> index;
   std::string direction = "q_to_k";  // q_to_k, k_to_k, both
   int samples = 0;                   // keys (and queries) drawn; 0 = the command's default
   double ridge = 0;                  // ood: shrinkage of the covariance
   std::string export_format;         // bigann, ann-benchmarks, npy
   std::string batch = "query";       // curve: query, group
-  bool untimed = false, no_samples = false, resume = false;  // curve
+  bool no_samples = false;                                   // curve, ood, sparsity
+  bool untimed = false, resume = false;                      // curve
   int decoded = 2048, flush = 1024, every = 16;              // growth
   bool raw = false;        // curve: the table keeps dominated points
   std::string save, load;  // folders of saved indexes: of build, of curve
@@ -48,6 +50,7 @@ void bind_k(CLI::App& command, Options& o);
 void bind_selection(CLI::App& command, Options& o);
 void bind_training(CLI::App& command, Options& o);
 void bind_index(CLI::App& command, Options& o);
+void bind_samples(CLI::App& command, Options& o);
 void bind_records(CLI::App& command, Options& o);
 
 // What main runs: set by the callback of the chosen subcommand.
@@ -56,6 +59,7 @@ using Chosen = std::function<int()>;
 // One per file of this folder; each adds its subcommand to the root.
 void bind_ood(CLI::App& root, Options& o, Chosen& chosen);
 void bind_sparsity(CLI::App& root, Options& o, Chosen& chosen);
+void bind_overlap(CLI::App& root, Options& o, Chosen& chosen);
 void bind_curve(CLI::App& root, Options& o, Chosen& chosen);
 void bind_growth(CLI::App& root, Options& o, Chosen& chosen);
 void bind_build(CLI::App& root, Options& o, Chosen& chosen);

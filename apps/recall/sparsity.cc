@@ -47,9 +47,9 @@ void write_records(const stats::Sparsity& found, const std::vector<std::size_t>&
     r.config["k"] = ks[i];
     r.metrics["recovery_dynamic_frac"] = stats::mean(found.recovery_dynamic[i]);
     r.metrics["recovery_static_frac"] = stats::mean(found.recovery_static[i]);
-    r.metrics["k_for_90"] = stats::mean(found.k_for[0]);
-    r.metrics["k_for_95"] = stats::mean(found.k_for[1]);
-    r.metrics["k_for_99"] = stats::mean(found.k_for[2]);
+    for (std::size_t t = 0; t < found.k_for.size(); ++t)
+      r.metrics[fmt::format("k_for_{:.0f}", 100 * stats::kMassTargets[t])] =
+          stats::mean(found.k_for[t]);
     r.metrics["sink_frac"] = stats::mean(found.sink);
     r.metrics["window_frac"] = stats::mean(found.window);
     r.metrics["entropy_nats"] = stats::mean(found.entropy);
@@ -114,7 +114,7 @@ int run(const Options& o) {
   const auto ks = chosen_ks(o, s.n_keys());
   const MemoryNeed need[] = {{"vectors of one KV head", load_bytes(dump->info(), s, {})}};
   check_memory(need, memory_limit(o.common.memory_limit));
-  bench::ResultWriter writer(o.out, {.tool = "ra-recall"});
+  bench::ResultWriter writer(o.out, {.tool = "ra-recall", .samples = !o.no_samples});
   const Json base = base_config(*dump, s, o);
   Progress progress("sparsity", s.groups.size(), "KV heads");
   for (std::size_t g = 0; g < s.groups.size(); ++g) {
@@ -146,6 +146,7 @@ void bind_sparsity(CLI::App& root, Options& o, Chosen& chosen) {
   bind_selection(*command, o);
   command->add_option("--ks", o.ks, "Sizes of the top set; default 10,20,50,100,200,500,1000")
       ->delimiter(',');
+  bind_samples(*command, o);
   bind_records(*command, o);
   command->callback([&] { chosen = [&o] { return run(o); }; });
 }

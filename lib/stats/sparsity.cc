@@ -66,9 +66,8 @@ Sparsity sparsity(const HeadData& head, std::size_t n_sink, const std::vector<st
   Sparsity out;
   out.recovery_dynamic.assign(ks.size(), std::vector<double>(m));
   out.recovery_static.assign(ks.size(), std::vector<double>(m));
-  for (auto* v :
-       {&out.k_for[0], &out.k_for[1], &out.k_for[2], &out.sink, &out.window, &out.entropy})
-    v->resize(m);
+  for (auto& counts : out.k_for) counts.resize(m);
+  for (auto* v : {&out.sink, &out.window, &out.entropy}) v->resize(m);
   for_each_score_block(head.queries, head.keys, [&](std::size_t first, MatView<double> block) {
     for (std::size_t i = 0; i < block.rows; ++i) {
       const std::size_t query = first + i;

@@ -11,14 +11,14 @@
 
 namespace ra::stats {
 
-constexpr std::array<double, 3> kMassTargets{0.90, 0.95, 0.99};
+constexpr std::array<double, 4> kMassTargets{0.50, 0.90, 0.95, 0.99};
 
 // Each inner vector has one entry per query. recovery and k_for are softmax mass over K alone;
 // sink, window and entropy over S and K, so sink + window + share of K = 1.
 struct Sparsity {
   std::vector<std::vector<double>> recovery_dynamic;  // [ks]: mass of the query's own top k
   std::vector<std::vector<double>> recovery_static;   // [ks]: of the first query's top k
-  std::array<std::vector<double>, 3> k_for;           // fewest keys of K that hold kMassTargets
+  std::array<std::vector<double>, 4> k_for;           // fewest keys of K that hold kMassTargets
   std::vector<double> sink, window;  // mass of rows [0, n_sink) of S, and of the others
   std::vector<double> entropy;       // nats
 };

@@ -45,6 +45,7 @@ STATIC = ["--sink", 8, "--window", 32]
 ON_DUMPS = {
     "recall-ood": Call(RECALL, lambda d, o: ["ood", "-d", d, *STATIC, "-o", o]),
     "recall-sparsity": Call(RECALL, lambda d, o: ["sparsity", "-d", d, *STATIC, "--ks", 10, "-o", o]),
+    "recall-overlap": Call(RECALL, lambda d, o: ["overlap", "-d", d, *STATIC, "-k", 10, "-o", o]),
     "recall-curve": Call(RECALL, lambda d, o: ["curve", "-d", d, *STATIC, "-k", 10, "--index", "flat", "-o", o]),
     "recall-build": Call(RECALL, lambda d, o: ["build", "-d", d, *STATIC, "--index", "roar:m=8", "-o", o]),
     "bench-attention": Call(BENCH, lambda d, o: ["attention", "-d", d, *STATIC, "-k", 10, "--mode", "streaming,knn", "-r", 1,
@@ -300,7 +301,7 @@ def test_dataset_that_is_missing_or_of_another_shape(tmp_path, dump, out, call):
 
 @on_dumps
 def test_values_that_are_not_numbers(tmp_path, dump, out, call):
-    never_read = {"recall-ood": "v", "recall-build": "v", "recall-sparsity": "v"}
+    never_read = {"recall-ood": "v", "recall-build": "v", "recall-sparsity": "v", "recall-overlap": "v"}
     name = next(n for n, c in ON_DUMPS.items() if c is call)
     for dataset in "kvq":
         for value in (np.nan, -np.inf):
@@ -327,7 +328,7 @@ def test_dump_without_the_layer(tmp_path, dump, out, call):
     assert "layer 0" in Call(call.program, layer_0).fails(65, tmp_path, dump, out, say="tiny.h5")
 
 
-@pytest.mark.parametrize("name", ["recall-curve", "recall-sparsity", "bench-attention"])
+@pytest.mark.parametrize("name", ["recall-curve", "recall-sparsity", "recall-overlap", "bench-attention"])
 def test_more_neighbours_than_keys(tmp_path, dump, out, name):
     def many(d, o):
         return [*ON_DUMPS[name].arguments(d, o), "--ks" if "sparsity" in name else "-k", 5000]

@@ -226,7 +226,7 @@ def test_sparsity_is_numpys(toy, dump):
     for r in found:
         c, m = r["config"], r["metrics"]
         k, _, q = toy.head(c["layer"], c["head"])
-        own, fixed, need, sink, window, entropy = [], [], [], [], [], []
+        own, fixed, half, need, sink, window, entropy = [], [], [], [], [], [], []
         first = None
         for p in TESTS[c["query_set"]]:
             w = softmax(SCALE * (k[:p + 1] @ q[p]))
@@ -235,13 +235,83 @@ def test_sparsity_is_numpys(toy, dump):
             first = order if first is None else first
             own.append(indexed[order[:c["k"]]].sum())
             fixed.append(indexed[first[:c["k"]]].sum())
+            half.append(np.searchsorted(np.cumsum(indexed[order]), 0.5) + 1)
             need.append(np.searchsorted(np.cumsum(indexed[order]), 0.9) + 1)
             sink.append(w[:FIRST].sum())
             window.append(w[LAST + 1:].sum())
             entropy.append(-(w * np.log(w)).sum())
-        for name, values in dict(recovery_dynamic_frac=own, recovery_static_frac=fixed, k_for_90=need, sink_frac=sink,
-                                 window_frac=window, entropy_nats=entropy).items():
+        for name, values in dict(recovery_dynamic_frac=own, recovery_static_frac=fixed, k_for_50=half, k_for_90=need,
+                                 sink_frac=sink, window_frac=window, entropy_nats=entropy).items():
             assert m[name] == pytest.approx(np.mean(values), rel=1e-6), name
+
+
+def test_samples_can_be_left_out(dump):
+    for command in ("ood", "sparsity"):
+        for r in records(command, "-d", dump, *SELECT, "--no-samples", "--layers", 0)[command]:
+            assert "samples" not in r and r["percentiles"]
+
+
+def test_overlap_is_numpys(toy, dump):
+    most = 10
+    found = records("overlap", "-d", dump, *SELECT, "-k", most, "--lags", "4,1,8,70,1000")["overlap"]
+    assert len(found) == len(LAYERS) * HEADS * 2
+
+    def attention(layer, head, query_set):
+        """Per query: weights of all keys, ids of the top ones of the indexed."""
+        k, _, q = toy.head(layer, head)
+        weights = [softmax(SCALE * (k[:p + 1] @ q[p])) for p in TESTS[query_set]]
+        return weights, [set(FIRST + np.argsort(-w[FIRST:LAST + 1], kind="stable")[:most]) for w in weights]
+
+    def share(own, other):
+        return np.mean([len(a & b) / most for a, b in zip(own, other)])
+
+    def mass_ratio(weights, own, other):
+        return np.mean([w[list(b)].sum() / w[list(a)].sum() for w, a, b in zip(weights, own, other)])
+
+    for r in found:
+        c, m = r["config"], r["metrics"]
+        weights, own = attention(c["layer"], c["head"], c["query_set"])
+        static = [w[:FIRST].sum() + w[LAST + 1:].sum() for w in weights]
+        assert (c["k"], c["n_keys"], c["n_queries"]) == (most, N, len(own))
+        assert m["exact_mass_all_frac"] == pytest.approx(np.mean([s + w[list(a)].sum() for s, w, a in zip(static, weights, own)]))
+        lags = r["by_lag"]
+        assert lags["lag"] == [lag for lag in (1, 4, 8, 70) if lag < len(own)]
+        for i, lag in enumerate(lags["lag"]):
+            late, w, before = own[lag:], weights[lag:], own[:-lag]
+            assert lags["overlap_frac"][i] == pytest.approx(share(late, before))
+            assert lags["mass_ratio"][i] == pytest.approx(mass_ratio(w, late, before), rel=1e-5)
+            assert lags["mass_all_frac"][i] == pytest.approx(
+                np.mean([s + x[list(b)].sum() for s, x, b in zip(static[lag:], w, before)]), rel=1e-5)
+        other = attention(c["layer"], c["head"] ^ 1, c["query_set"])[1]  # the group's other head
+        assert m["group_overlap_frac"] == pytest.approx(share(own, other))
+        assert m["group_mass_ratio"] == pytest.approx(mass_ratio(weights, own, other), rel=1e-5)
+        assert m["group_distinct"] == pytest.approx(np.mean([len(a | b) for a, b in zip(own, other)]))
+        if c["layer"] == LAYERS[0]:
+            assert "by_layer" not in r
+            continue
+        layers = r["by_layer"]
+        before = [attention(LAYERS[0], h, c["query_set"])[1] for h in range(HEADS)]
+        shares = [share(own, sets) for sets in before]
+        assert layers["layer"] == [LAYERS[0]] and layers["head"] == [int(np.argmax(shares))]
+        assert layers["overlap_frac"] == [pytest.approx(max(shares))]
+        assert layers["overlap_mean_frac"] == [pytest.approx(np.mean(shares))]
+        assert layers["mass_ratio"] == [pytest.approx(mass_ratio(weights, own, before[layers["head"][0]]), rel=1e-5)]
+
+
+def test_overlap_of_a_head_without_a_group(dump):
+    for r in records("overlap", "-d", dump, *SELECT, "-k", 5, "--heads", "1,2", "--layers", 2)["overlap"]:
+        m = r["metrics"]
+        assert m["group_overlap_frac"] is None and m["group_mass_ratio"] is None and m["group_distinct"] == 5
+
+
+def test_overlap_needs_steps_without_gaps(toy, dump, tmp_path):
+    gaps = tmp_path / "gaps.h5"
+    write_dump(gaps, toy.k, toy.v, toy.q, q_pos=np.arange(1, TOKENS, 2))
+    fails(65, "overlap", "-d", gaps, *SELECT, "-k", 5, say="queries with gaps")
+    fails(2, "overlap", "-d", dump, *SELECT, "-k", 5, "--lags", "0,1", say="--lags")
+    fails(2, "overlap", "-d", dump, *SELECT, "-k", N + 1, say="indexed keys")
+    shown = run("overlap", "-d", dump, *SELECT, "-k", 5).stdout.splitlines()
+    assert all(len(line) <= 110 for line in shown) and "64 back" in shown[0]
 
 
 def test_keys_and_test_queries_options(dump):
@@ -428,7 +498,7 @@ def test_a_layer_with_a_window(toy, tmp_path):
         f["layers/00/q"].attrs["sliding_window"] = np.int64(TOKENS - 1)
         f["layers/02/q"].attrs["sliding_window"] = np.int64(TOKENS)  # leaves nothing out
     out = tmp_path / "out.jsonl"
-    for command in (["curve", "--index", "flat", "-k", 10], ["ood"], ["sparsity", "--ks", 10]):
+    for command in (["curve", "--index", "flat", "-k", 10], ["ood"], ["sparsity", "--ks", 10], ["overlap", "-k", 10]):
         fails(65, *command, "-d", path, *SELECT, "-o", out, say="layer 0: its queries see only the last")
         fails(65, *command, "-d", path, *SELECT, "-o", out, say="(--layers 2)")
         assert not out.exists()

@@ -34,7 +34,7 @@ TEST(Sparsity, EqualsTheDefinition) {
     EXPECT_NEAR(s.sink[i], sink, 1e-12);
     EXPECT_NEAR(s.window[i], window, 1e-12);
     EXPECT_NEAR(s.entropy[i], entropy, 1e-10);
-    for (std::size_t t = 0; t < 3; ++t) {
+    for (std::size_t t = 0; t < kMassTargets.size(); ++t) {
       std::size_t n = 0;
       for (double sum = 0; sum / of_k < kMassTargets[t] - 1e-12; ++n) sum += x.weights[x.order[n]];
       EXPECT_EQ(s.k_for[t][i], static_cast<double>(n)) << kMassTargets[t];
@@ -49,8 +49,9 @@ TEST(Sparsity, UniformAttentionIsKnownInClosedForm) {
   for (std::size_t i = 0; i < 3; ++i) {
     EXPECT_NEAR(s.recovery_dynamic[0][i], 0.1, 1e-12);
     EXPECT_NEAR(s.entropy[i], std::log(100.0), 1e-12);
-    EXPECT_EQ(s.k_for[0][i], 90);
-    EXPECT_EQ(s.k_for[2][i], 99);
+    EXPECT_EQ(s.k_for[0][i], 50);
+    EXPECT_EQ(s.k_for[1][i], 90);
+    EXPECT_EQ(s.k_for[3][i], 99);
     EXPECT_EQ(s.sink[i] + s.window[i], 0);
   }
 }
@@ -63,7 +64,7 @@ TEST(Sparsity, OneDominantKey) {
   for (std::size_t i = 0; i < 2; ++i) {
     EXPECT_NEAR(s.recovery_dynamic[0][i], 1, 1e-12);
     EXPECT_NEAR(s.entropy[i], 0, 1e-9);
-    EXPECT_EQ(s.k_for[2][i], 1);
+    EXPECT_EQ(s.k_for[3][i], 1);
     EXPECT_LT(s.sink[i] + s.window[i], 1e-12);
   }
 }
