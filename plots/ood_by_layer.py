@@ -15,7 +15,7 @@ def main(out, paths):
     for ax in panels:
         ax.axhline(1, color="#555555", linewidth=0.8)
         ax.axhline(10, color="#999999", linewidth=0.8, linestyle=(0, (1, 2)))
-        ax.set_yticks([1, 2, 5, 10, 20], ["1", "2", "5", "10", "20"])
+        ax.set_yticks([1, 2, 5, 10, 20, 50, 100, 500], ["1", "2", "5", "10", "20", "50", "100", "500"])
         ax.minorticks_off()
     panels[0].set_ylabel("Mahalanobis distance to the keys:\nqueries over held-out keys, medians")
     figure.suptitle("Queries lie outside the distribution of the keys (a dot: a head; lines: medians over heads; dotted: 10 times)", fontsize=11)

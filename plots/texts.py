@@ -32,7 +32,7 @@ def layer_panels(found, value, **axes):
         for number, (text, records) in enumerate(of_text.items()):
             label, colour, marker = TEXTS[text]
             layers, middles, points = by_layer(records, value)
-            step = min(np.diff(layers), default=1)
+            step = min(2, *np.diff(layers))
             shift = 0.16 * step * (number - (len(of_text) - 1) / 2)
             ax.plot([x + shift for x, _ in points], [y for _, y in points], ".", color=colour, markersize=2.5, alpha=0.35)
             ax.plot(layers, middles, "-", color=colour, marker=marker, markersize=3.5, linewidth=1.2, label=label)

@@ -27,19 +27,18 @@ struct Options {
   int test_draw = 0;         // curve: queries drawn of each test set; 0 = all
   int k = 100;
   std::vector<int> ks;  // sparsity; empty = the default list
-  std::vector<int> lags{1, 2, 4, 8, 16, 32, 64};  // overlap: steps
   std::vector<std::string> index;
   std::string direction = "q_to_k";  // q_to_k, k_to_k, both
   int samples = 0;                   // keys (and queries) drawn; 0 = the command's default
   double ridge = 0;                  // ood: shrinkage of the covariance
   std::string export_format;         // bigann, ann-benchmarks, npy
   std::string batch = "query";       // curve: query, group
-  bool no_samples = false;                                   // curve, ood, sparsity
-  bool untimed = false, resume = false;                      // curve
+  bool untimed = false, no_samples = false, resume = false;  // curve; ood, sparsity: no_samples
   int decoded = 2048, flush = 1024, every = 16;              // growth
   bool raw = false;        // curve: the table keeps dominated points
   std::string save, load;  // folders of saved indexes: of build, of curve
   bool force = false;
+  std::vector<int> lags{1, 2, 4, 8, 16, 32, 64};  // overlap: steps
 };
 
 // Options shared by several commands.

@@ -11,7 +11,7 @@ import texts  # noqa: E402
 
 
 def by_text(folder):
-    print("Keys outside sink (128) and window (512), queries of the last 512 positions; medians over heads (least to most)\n")
+    print("Keys outside sink (128) and window (512), queries of the last 128 positions; medians over heads (least to most)\n")
     print("| model | text | heads | keys | for 50 % | for 90 % | for 95 % | for 99 % | mass of the top 100 | of the first query's | sink | window |\n"
           "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
     for model, of_text in texts.read(sorted((folder / "texts").glob("*.jsonl")), "sparsity").items():

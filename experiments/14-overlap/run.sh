@@ -15,9 +15,9 @@ declare -A some_layers=([smollm2]=5-7,14-16,25-27 [qwen]=2-4,11-13,20-22 [gemma3
 for model in "${models[@]}"; do
   overlap=("$bin/recall/ra-recall" overlap --layers "${some_layers[$model]}" -k 100 --format none)
   for text in "${texts[@]}"; do
-    "${overlap[@]}" -d "$(text_dump "$model" "$text")" --test-queries last:512 -o "$out/$model-$text.jsonl"
+    "${overlap[@]}" -d "$(text_dump "$model" "$text")" --test-queries last:128 -o "$out/$model-$text.jsonl"
   done
-  "${overlap[@]}" -d "$(length_dump "$model" 8192)" --test-queries last:512 -o "$out/$model-generated.jsonl"
+  "${overlap[@]}" -d "$(length_dump "$model" 8192)" --test-queries last:128 -o "$out/$model-generated.jsonl"
 done
 /usr/bin/python3 $here/table.py "$out" | tee "$out/table.md"
 /usr/bin/python3 plots/overlap_by_lag.py "$out/by_lag" "$out"/*.jsonl
