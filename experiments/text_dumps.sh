@@ -29,8 +29,8 @@ text_dump() { # MODEL TEXT
   echo "$dumps/$1-$2.h5"
 }
 
-# What a model's context, or this machine's patience, allows.
-lengths_of() { [[ $1 == smollm2 ]] && echo 1024 2048 4096 8192 || echo 1024 2048 4096 8192 16384; }
+# The last is all that SmolLM2's context holds.
+lengths=(1024 2048 4096 8192)
 
 # Prints the path of a dump of the handbook whose last 128 tokens are generated.
 length_dump() { # MODEL TOKENS

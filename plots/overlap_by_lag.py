@@ -23,8 +23,7 @@ def curves(records, field):
 
 
 def main(out, paths):
-    found = {model: {text: [r for r in records if r["config"]["query_set"] == ("decode" if text == "generated" else "prompt")]
-                     for text, records in of_text.items()} for model, of_text in texts.read(paths, "overlap").items()}
+    found = texts.read(paths, "overlap")
     figure, axes = style.plt.subplots(2, len(found), figsize=(4.2 * len(found), 6.6), sharex=True, sharey="row", squeeze=False)
     for column, (model, of_text) in enumerate(found.items()):
         for ax, (field, _) in zip(axes[:, column], ROWS):

@@ -8,7 +8,7 @@ import style
 
 MODELS = {"smollm2": "SmolLM2-135M", "qwen": "Qwen2.5-Coder-0.5B", "gemma3": "Gemma 3 270M, global layers"}
 TEXTS = {"handbook": ("English prose", style.BLUE, "o"), "handbook-de": ("German prose", style.SKY, "s"), "argparse": ("source code", style.ORANGE, "^"),
-         "key-values": ("keys and values", style.RED, "D"), "generated": ("generated after the prose", style.BLACK, "x")}
+         "key-values": ("keys and values", style.RED, "D")}
 
 
 def read(paths, kind):

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # How far the top 100 of a query is that of the query some steps before, of another head of its group, of another layer: three
-# layers in a row at three depths of each model (all global ones of Gemma), four kinds of text and generated tokens. About
+# layers in a row at three depths of each model (all global ones of Gemma), four kinds of text. About
 # 30 minutes on 2 cores, most of it the dumps, which are shared with 02 and 13.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -17,7 +17,6 @@ for model in "${models[@]}"; do
   for text in "${texts[@]}"; do
     "${overlap[@]}" -d "$(text_dump "$model" "$text")" --test-queries last:128 -o "$out/$model-$text.jsonl"
   done
-  "${overlap[@]}" -d "$(length_dump "$model" 8192)" --test-queries last:128 -o "$out/$model-generated.jsonl"
 done
 /usr/bin/python3 $here/table.py "$out" | tee "$out/table.md"
 /usr/bin/python3 plots/overlap_by_lag.py "$out/by_lag" "$out"/*.jsonl

@@ -18,8 +18,7 @@ def percent(values):
 def rows(found):
     for model, of_text in found.items():
         for text, records in of_text.items():
-            wanted = "decode" if text == "generated" else "prompt"
-            yield f"{texts.MODELS[model]} | {texts.TEXTS[text][0]}", [r for r in records if r["config"]["query_set"] == wanted]
+            yield f"{texts.MODELS[model]} | {texts.TEXTS[text][0]}", records
 
 
 def steps(found):
