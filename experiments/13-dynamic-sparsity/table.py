@@ -12,15 +12,14 @@ import texts  # noqa: E402
 
 def by_text(folder):
     print("Keys outside sink (128) and window (512), queries of the last 128 positions; medians over heads (least to most)\n")
-    print("| model | text | heads | keys | for 50 % | for 90 % | for 95 % | for 99 % | mass of the top 100 | of the first query's | sink | window |\n"
-          "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
+    print("| model | text | heads | keys | for 50 % | for 90 % | for 95 % | for 99 % | mass of the top 100 | of the first query's | mass of sink and window |\n"
+          "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
     for model, of_text in texts.read(sorted((folder / "texts").glob("*.jsonl")), "sparsity").items():
         for text, records in of_text.items():
             of = lambda name: np.array([r["metrics"][name] for r in records])
             counts = " | ".join(texts.spread(of(f"k_for_{share}"), 0) for share in (50, 90, 95, 99))
             print(f"| {texts.MODELS[model]} | {texts.TEXTS[text][0]} | {len(records)} | {records[0]['config']['n_keys']:,} | {counts} | "
-                  f"{texts.spread(of('recovery_dynamic_frac'), 2)} | {texts.spread(of('recovery_static_frac'), 2)} | {np.median(of('sink_frac')):.2f} | "
-                  f"{np.median(of('window_frac')):.2f} |")
+                  f"{texts.spread(of('recovery_dynamic_frac'), 2)} | {texts.spread(of('recovery_static_frac'), 2)} | {np.median(of('sink_frac') + of('window_frac')):.2f} |")
 
 
 def by_context(folder):

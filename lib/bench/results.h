@@ -20,7 +20,7 @@ inline constexpr int kSchemaVersion = 1;
 Json percentiles(std::vector<double> values);
 
 struct Result {
-  std::string kind;  // decode attention quality recall repeats growth ood sparsity build
+  std::string kind;  // decode attention quality recall repeats growth ood sparsity overlap build
   std::string status = "ok", status_detail;
   Json config = Json::object();   // everything that defines the experiment and nothing else
   Json metrics = Json::object();  // numbers; NaN and infinities are written as null
