@@ -7,14 +7,14 @@
 #include "lib/core/error.h"
 
 namespace ra::index {
-namespace {
-
 bool fits_bf16(MatView<const float> rows) {
   for (std::size_t i = 0; i < rows.rows; ++i)
     for (std::size_t j = 0; j < rows.cols; ++j)
       if (to_float(to_bf16(rows.row(i)[j])) != rows.row(i)[j]) return false;
   return true;
 }
+
+namespace {
 
 // `from` and below it the rows of `keys`.
 template <class To, class Convert>

@@ -15,6 +15,9 @@ namespace ra::index {
 
 Matrix<float> copy_rows(MatView<const float> rows);
 
+// True if bf16 would round none of the values.
+bool fits_bf16(MatView<const float> rows);
+
 // The keys that scores are computed from: those of their owner where they stay (StoredKeys), or a
 // copy, as bf16 where that loses nothing (a KV cache in bf16), otherwise as f32. Scores are exact
 // inner products either way.

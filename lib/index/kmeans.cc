@@ -103,7 +103,7 @@ class Lloyd {
     score_tile(
         x_.row_range(first, rows),
         packed_.size() > 0 ? packed_.data() + kernels::gemm_packed_bytes(first, x_.cols) : nullptr,
-        centres_.view(), bias_.data(), s.gemm.data(), s.scores.data());
+        centres_.view(), bias_.data(), s.gemm.data(), s.scores.data(), cells);
     for (std::size_t i = 0; i < rows; ++i)
       kernels::ops().topk({.scores = s.scores.data() + i * cells,
                            .n = cells,

@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "lib/core/matrix.h"
-#include "lib/index/scores.h"
-#include "lib/index/top_k.h"
+#include "lib/index/best_rows.h"
+#include "lib/index/key_store.h"
 
 namespace ra::index {
 
@@ -28,29 +28,21 @@ std::vector<const float*> pick_queries(std::span<const QuerySet> train, std::siz
 
 KnnTable exact_knn(MatView<const float> keys, std::span<const float* const> queries, std::size_t k,
                    BuildClock& clock) {
-  // A tile of scores (16 x 512 floats, 32 KiB) stays in cache between scoring and selection.
-  constexpr std::size_t kQueries = 16, kKeys = 512;
+  constexpr std::size_t kTile = 256;
   KnnTable table{.queries = queries.size(), .k = std::min(k, keys.rows), .ids = {}};
   table.ids.resize(table.queries * table.k);
-  clock.parallel(queries.size(), kQueries, [&](std::size_t first, std::size_t last) {
-    const std::size_t rows = last - first;
-    Matrix<float> block(rows, keys.cols), scores(rows, kKeys);
-    for (std::size_t r = 0; r < rows; ++r) std::copy_n(queries[first + r], keys.cols, block.row(r));
-    std::vector<TopK> best(rows);
-    for (TopK& b : best) b.reset(table.k);
-    for (std::size_t j = 0; j < keys.rows; j += kKeys) {
-      const std::size_t count = std::min(kKeys, keys.rows - j);
-      score_block(block.view(), keys, j, count, scores.data(), kKeys);
-      for (std::size_t r = 0; r < rows; ++r)
-        best[r].push_range(scores.row(r), count, static_cast<std::uint32_t>(j));
-    }
-    std::vector<Hit> hits;
-    for (std::size_t r = 0; r < rows; ++r) {
-      best[r].finish(hits);
-      std::transform(hits.begin(), hits.end(),
-                     table.ids.begin() + static_cast<std::ptrdiff_t>((first + r) * table.k),
-                     [](const Hit& hit) { return hit.id; });
-    }
+  const bool narrow = fits_bf16(keys);
+  clock.parallel(queries.size(), kTile, [&](std::size_t first, std::size_t last) {
+    Matrix<float> block(last - first, keys.cols);
+    for (std::size_t q = first; q < last; ++q)
+      std::copy_n(queries[q], keys.cols, block.row(q - first));
+    BestRows best;
+    best.reset(block.view(), table.k, narrow && fits_bf16(block.view()));
+    best.offer(keys, nullptr, 0);
+    for (std::size_t q = first; q < last; ++q)
+      std::ranges::transform(best.of(q - first).ranked(),
+                             table.ids.begin() + static_cast<std::ptrdiff_t>(q * table.k),
+                             [](const Hit& hit) { return hit.id; });
   });
   return table;
 }

@@ -82,7 +82,7 @@ std::int64_t select_among(MatView<const float> x, std::uint32_t pivot,
   const auto pack = kernels::ops().gemm_pack;
   if (pack != nullptr) pack(rows.data, dim, n, dim, s.packed.data());
   score_tile(rows, pack != nullptr ? s.packed.data() : nullptr, rows, nullptr, s.gemm.data(),
-             s.products.data());
+             s.products.data(), n);
   s.open = s.square;
   while (kept.size() < limit) {
     const auto nearest = std::min_element(s.open.begin(), s.open.end());

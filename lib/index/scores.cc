@@ -42,7 +42,7 @@ void score_ids(const float* query, MatView<const float> rows, std::span<const st
 }
 
 void score_tile(MatView<const float> x, const std::byte* packed, MatView<const float> rows,
-                const float* bias, std::byte* scratch, float* out) {
+                const float* bias, std::byte* scratch, float* out, std::size_t out_stride) {
   kernels::ops().gemm({.type = kernels::Quant::kF32,
                        .w = reinterpret_cast<const std::byte*>(rows.data),
                        .row_bytes = rows.stride * sizeof(float),
@@ -54,7 +54,7 @@ void score_tile(MatView<const float> x, const std::byte* packed, MatView<const f
                        .packed = packed,
                        .bias = bias,
                        .y = out,
-                       .y_stride = rows.rows,
+                       .y_stride = out_stride,
                        .scratch = scratch});
 }
 

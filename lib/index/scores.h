@@ -20,10 +20,10 @@ void score_block(MatView<const float> queries, MatView<const float> rows, std::s
 void score_ids(const float* query, MatView<const float> rows, std::span<const std::uint32_t> ids,
                float* out);
 
-// out[i * rows.rows + j] = bias[j] + x row i . rows row j, as a matrix product: for many x. In bf16
-// where `packed` holds the rows of x (kernels::gemm_pack), null otherwise. scratch:
+// out[i * out_stride + j] = bias[j] + x row i . rows row j, as a matrix product: for many x. In
+// bf16 where `packed` holds the rows of x (kernels::gemm_pack), null otherwise. scratch:
 // kernels::gemm_scratch_bytes(x.cols).
 void score_tile(MatView<const float> x, const std::byte* packed, MatView<const float> rows,
-                const float* bias, std::byte* scratch, float* out);
+                const float* bias, std::byte* scratch, float* out, std::size_t out_stride);
 
 }  // namespace ra::index
