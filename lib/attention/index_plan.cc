@@ -8,7 +8,7 @@
 namespace ra::attention {
 
 IndexPlan plan_indexes(const AttentionShape& shape, const SparseOptions& options, std::int64_t keys,
-                       model::KvType type) {
+                       model::KvType type, std::int64_t harvested) {
   IndexPlan plan;
   if (!options.index || keys <= 0) return plan;
   const index::IndexSpec& spec = *options.index;
@@ -25,6 +25,10 @@ IndexPlan plan_indexes(const AttentionShape& shape, const SparseOptions& options
                      .bf16 = type == model::KvType::kBf16};
   plan.bytes = kv_heads * per_kv_head * index::index_bytes(spec, of);
   if (options.tail) plan.bytes += kv_heads * TailCells::bytes_of(of.keys, dim, value_dim);
+  if (spec.lists > 0)
+    plan.lists = Harvest::bytes_of(
+        kv_heads * static_cast<std::size_t>(shape.group()) * static_cast<std::size_t>(harvested),
+        spec.lists);
   // Keys are widened, moved to the metric of the build and lifted; lists are gathered, then packed.
   std::size_t at_once = 1;
   if (spec.segment > 0) {

@@ -105,23 +105,39 @@ void LayerIndexes::build_whole(const model::KvCache& cache, std::int64_t end,
                                const std::function<void(int)>& on_built) {
   int done = 0;
   const int heads = shape_.group() / per_kv_head_;
+  const bool harvested = harvest_ && harvest_->of(sink_, end);
   for (const int layer : layers_) {
     for (int kv = 0; kv < shape_.kv_heads; ++kv) {
       const kernels::KvRows rows = cache.rows(layer, kv);
       const Matrix<float> keys = model::widen_keys(rows, sink_, end);
       for (int i = 0; i < per_kv_head_; ++i) {
-        const HeldTraining held(training, layer, kv * shape_.group() + i * heads, heads, 0,
-                                cache.size(layer));
+        const int first = kv * shape_.group() + i * heads;
+        const HeldTraining held(training, layer, first, heads, 0, cache.size(layer));
+        const index::KnnTable lists =
+            harvested ? harvest_->take(ordinal(layer), first, heads) : index::KnnTable{};
         indexes_[slot(layer, kv, i)] =
             index::build_index(spec_, {.keys = keys.view(),
                                        .train = held.views,
                                        .seed = seed,
-                                       .stored = stored_keys(rows, sink_)});
+                                       .stored = stored_keys(rows, sink_),
+                                       .lists = harvested ? &lists : nullptr});
         if (on_built) on_built(++done);
       }
     }
     ends_[ordinal(layer)] = end;
   }
+  harvest_.reset();
+}
+
+void LayerIndexes::harvest(const model::KvCache& cache, std::int64_t sink, std::int64_t end,
+                           const QueriesOf& queries) {
+  if (spec_.lists == 0 || layers_.empty()) return;
+  index::BuildClock clock;
+  if (!harvest_) harvest_.emplace(layers_, shape_.kv_heads, shape_.group(), spec_.lists);
+  harvest_->gather(cache, sink, end, queries, clock, totals_.stats.distances);
+  totals_.harvest_ms += clock.wall_ms();
+  totals_.during_ms += clock.wall_ms();
+  totals_.stats.cpu_s += clock.cpu_s();
 }
 
 void LayerIndexes::build_complete(const model::KvCache& cache, std::int64_t sink, std::int64_t end,

@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "lib/attention/harvest.h"
 #include "lib/attention/training.h"
 #include "lib/index/registry.h"
 #include "lib/model/config.h"
@@ -29,8 +31,9 @@ AttentionShape shape_of(const model::Config& config);
 
 // Sums over all indexes of a policy.
 struct IndexTotals {
-  double build_ms = 0;   // wall time of all builds
-  double during_ms = 0;  // what of it passed before the prefill was over
+  double build_ms = 0;    // wall time of all builds
+  double during_ms = 0;   // what of it passed before the prefill was over
+  double harvest_ms = 0;  // of that: best keys of training queries (harvest.h)
   std::size_t bytes = 0;
   std::int64_t key_bytes = 0;  // of `bytes`: copies of keys
   index::BuildStats stats;     // summed times, of indexes side by side too, and work; degree and
@@ -50,6 +53,11 @@ class LayerIndexes {
   // on. Of types that do not grow, nothing.
   void build_complete(const model::KvCache& cache, std::int64_t sink, std::int64_t end,
                       const TrainingOf& training, std::uint64_t seed);
+  // Of types that ask for them (IndexSpec::lists), offers the keys at positions [sink, end) that
+  // are new to the training queries of all positions in `cache`. Once this was done for the last
+  // key build() finds their lists ready.
+  void harvest(const model::KvCache& cache, std::int64_t sink, std::int64_t end,
+               const QueriesOf& queries);
   // Indexes positions [sink, end), what is there already excepted; layers with a sliding window are
   // left out. The same bits whatever build_complete did before. `on_built` is called after each
   // index with the number done, one call at a time.
@@ -90,6 +98,7 @@ class LayerIndexes {
   std::int64_t sink_ = 0, built_end_ = 0;
   std::vector<std::int64_t> ends_;                            // [ordinal]
   std::vector<std::unique_ptr<index::VectorIndex>> indexes_;  // [ordinal, kv_head or head]
+  std::optional<Harvest> harvest_;
   IndexTotals totals_;
 };
 

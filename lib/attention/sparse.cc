@@ -71,6 +71,10 @@ void SparseAttention::build_complete(const model::KvCache& cache, const Training
     indexes_->build_complete(cache, options_.sink, cache.size(0) - options_.window, training, seed);
 }
 
+void SparseAttention::harvest(const model::KvCache& cache, const QueriesOf& queries) {
+  if (indexes_) indexes_->harvest(cache, options_.sink, cache.size(0) - options_.window, queries);
+}
+
 IndexTotals SparseAttention::totals() const {
   IndexTotals totals = indexes_ ? indexes_->totals() : IndexTotals{};
   if (tails_) {

@@ -52,6 +52,10 @@ class SparseAttention : public model::AttentionPolicy {
   // Between chunks of a prefill: what of build() can be done already (LayerIndexes).
   void build_complete(const model::KvCache& cache, const TrainingOf& training, std::uint64_t seed);
 
+  // Between chunks too: best keys of the training queries so far, where build() asks for them
+  // (LayerIndexes::harvest).
+  void harvest(const model::KvCache& cache, const QueriesOf& queries);
+
   // Shares the k of all query heads out by what the prompt's own queries gain (budget.h). Where
   // `queries` has none for a head, every head keeps k.
   void measure_budget(const model::KvCache& cache,

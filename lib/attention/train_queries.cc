@@ -56,14 +56,25 @@ void TrainQueries::on_qkv(const model::QkvView& view) {
   }
 }
 
-Matrix<float> TrainQueries::head(int layer, int head, std::int64_t begin, std::int64_t end) const {
+Matrix<float> TrainQueries::rows(int layer, int head, std::size_t first, std::size_t last) const {
   const Matrix<bf16>& store = sample_.layers[static_cast<std::size_t>(layer)];
-  const auto [first, last] = training_rows(sample_.pos, begin, end, 2 * store.cols());
   Matrix<float> out(last - first, store.cols());
-  const bf16* rows = store.row(static_cast<std::size_t>(head) * sample_.pos.size() + first);
-  std::transform(rows, rows + out.rows() * out.cols(), out.data(),
+  const bf16* from = store.row(static_cast<std::size_t>(head) * sample_.pos.size() + first);
+  std::transform(from, from + out.rows() * out.cols(), out.data(),
                  [](bf16 v) { return to_float(v); });
   return out;
+}
+
+Matrix<float> TrainQueries::head(int layer, int head, std::int64_t begin, std::int64_t end) const {
+  const std::size_t dim = sample_.layers[static_cast<std::size_t>(layer)].cols();
+  const auto [first, last] = training_rows(sample_.pos, begin, end, 2 * dim);
+  return rows(layer, head, first, last);
+}
+
+Matrix<float> TrainQueries::between(int layer, int head, std::int64_t begin,
+                                    std::int64_t end) const {
+  const auto [first, last] = training_rows(sample_.pos, begin, end, 0);
+  return rows(layer, head, first, last);
 }
 
 PlacedQueries TrainQueries::budget_queries(int layer, int head) const {

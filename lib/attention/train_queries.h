@@ -18,9 +18,9 @@ namespace ra::attention {
 // The positions: at most `most` of [0, prompt_tokens), at equal distances from 0 on.
 std::vector<std::int64_t> train_positions(std::int64_t prompt_tokens, std::int64_t most);
 
-// Of training queries at positions `pos`, ascending: the rows [first, second) that keys at positions
-// [begin, end) are learnt by. Those between them, and while they are fewer than `fewest` earlier
-// ones, or the first.
+// Of training queries at positions `pos`, ascending: the rows [first, second) that keys at
+// positions [begin, end) are learnt by. Those between them, and while they are fewer than `fewest`
+// earlier ones, or the first.
 std::pair<std::size_t, std::size_t> training_rows(std::span<const std::int64_t> pos,
                                                   std::int64_t begin, std::int64_t end,
                                                   std::size_t fewest);
@@ -47,11 +47,16 @@ class TrainQueries : public model::QkvSink {
   // Queries of one head, [rows, head_dim], post-RoPE: the training_rows of these positions, of
   // 2 head_dim at the fewest.
   Matrix<float> head(int layer, int head, std::int64_t begin, std::int64_t end) const;
+  // Those at these positions, and no others.
+  Matrix<float> between(int layer, int head, std::int64_t begin, std::int64_t end) const;
   PlacedQueries budget_queries(int layer, int head) const;
   const model::QuerySample& sample() const { return sample_; }
   model::QuerySample& sample() { return sample_; }
 
  private:
+  // Rows [first, last) of the sample.
+  Matrix<float> rows(int layer, int head, std::size_t first, std::size_t last) const;
+
   model::QuerySample sample_;
 };
 

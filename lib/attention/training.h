@@ -19,6 +19,9 @@ struct Training {
 // Of (layer, query head), for keys at positions [begin, end).
 using TrainingOf =
     std::function<Training(int layer, int head, std::int64_t begin, std::int64_t end)>;
+// Training queries of (layer, query head) at positions [begin, end), in order, [rows, head_dim].
+using QueriesOf =
+    std::function<Matrix<float>(int layer, int head, std::int64_t begin, std::int64_t end)>;
 
 // The training queries of some heads, and the views of them that an index takes.
 struct HeldTraining {

@@ -78,6 +78,7 @@ std::vector<IndexType> make_types() {
                    .query_aware = true,
                    .build = build_roar,
                    .restore = restore_roar,
+                   .lists = roar_lists,
                    .bytes = roar_bytes});
   return types;
 }
@@ -181,6 +182,7 @@ IndexSpec check_index_spec(const Spec& spec) {
   out.needs_queries =
       out.type->query_aware || (has_key(*out.type, "metric") && reader.choice("metric") == "query");
   if (out.type->segment != nullptr) out.segment = out.type->segment(reader, 0);
+  if (out.type->lists != nullptr) out.lists = out.type->lists(reader);
   if (out.type->effort_key.empty()) {
     out.efforts = {0};
   } else {

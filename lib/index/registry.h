@@ -27,6 +27,9 @@ struct IndexType {
   // appended in order. nullptr: the type cannot grow.
   // This is the size of the piece that begins at key `first`.
   std::size_t (*segment)(const ParamReader& params, std::size_t first) = nullptr;
+  // Best keys of each training query that the build begins with, all rows; 0: none. They may be
+  // gathered while the keys come (BuildInput::lists).
+  std::size_t (*lists)(const ParamReader& params) = nullptr;
   // See index_bytes.
   std::size_t (*bytes)(const KeyShape& shape, const ParamReader& params) = nullptr;
 };
@@ -47,6 +50,7 @@ struct IndexSpec {
   bool needs_queries = false;  // query_aware or metric=query (the default or given)
   std::vector<int> efforts;    // of the effort key, in the order given; {0} if there is none
   std::size_t segment = 0;     // keys of the first piece; 0: the type cannot grow
+  std::size_t lists = 0;       // best keys of each training query that BuildInput::lists may have
   // Keys of the piece that begins at key `first`. Requires segment > 0.
   std::size_t piece(std::size_t first) const;
   std::string build_text() const;  // canonical, without the effort key: names one built index

@@ -104,8 +104,13 @@ RoarIndex::RoarIndex(const BuildInput& in, const ParamReader& params)
   };
   BuildClock clock;
   const auto queries = pick_queries(in.train, size("queries"));
-  const KnnTable table = exact_knn(keys_.view(), queries, size("knn"), clock);
-  stats_.distances += static_cast<std::int64_t>(queries.size() * keys_.rows());
+  KnnTable found;
+  if (in.lists == nullptr) {
+    found = exact_knn(keys_.view(), queries, size("knn"), clock);
+    stats_.distances += static_cast<std::int64_t>(queries.size() * keys_.rows());
+  }
+  const KnnTable& table = in.lists == nullptr ? found : *in.lists;
+  RA_CHECK(table.queries == queries.size() && table.k == std::min(size("knn"), keys_.rows()));
   stats_.knn_ms = clock.lap_ms();
 
   const Matrix<float> x = graph_vectors(parse_metric(params.choice("metric")), in);
@@ -203,6 +208,10 @@ SearchStats RoarIndex::search(MatView<const float> queries, const SearchParams& 
 }  // namespace
 
 std::span<const ParamInfo> roar_params() { return kParams; }
+
+std::size_t roar_lists(const ParamReader& params) {
+  return params.integer("queries") == 0 ? static_cast<std::size_t>(params.integer("knn")) : 0;
+}
 
 std::size_t roar_bytes(const KeyShape& shape, const ParamReader& params) {
   // The projection and the connectivity stage link a key to m others each; a repair adds few.

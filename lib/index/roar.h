@@ -12,6 +12,8 @@
 namespace ra::index {
 
 std::span<const ParamInfo> roar_params();
+// IndexType::lists: only where all training queries count.
+std::size_t roar_lists(const ParamReader& params);
 std::size_t roar_bytes(const KeyShape& shape, const ParamReader& params);
 
 // Needs training queries. Building takes four stages: exact best keys of each query, projection

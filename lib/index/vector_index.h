@@ -33,6 +33,8 @@ struct StoredKeys {
   std::size_t stride = 0;
 };
 
+struct KnnTable;  // knn_table.h
+
 struct BuildInput {
   MatView<const float>
       keys;  // [n, head_dim] of one KV head, after RoPE; the index copies what it needs
@@ -40,6 +42,9 @@ struct BuildInput {
       train;  // one per query head of the group that shares the index; may be empty
   std::uint64_t seed = 1;
   StoredKeys stored = {};  // the same keys from the first id of the index on
+  // The best keys of all rows of `train`, if somebody found them already: exact_knn of the k that
+  // IndexSpec::lists names. Others than such types do not look.
+  const KnnTable* lists = nullptr;
 };
 
 // Keys by number and kind, before there are any: what a memory plan knows.

@@ -83,6 +83,16 @@ TEST(IndexPlan, AGroupThatKeepsTheCachesKeysTakesLessThanACopy) {
   EXPECT_LT(bytes("qgraph"), 1000);  // seven graphs
 }
 
+TEST(IndexPlan, ListsOfHarvestedQueriesAreCountedWhereAnIndexAsksForThem) {
+  const auto lists = [](const char* spec) {
+    return plan_indexes(kShape, options(spec), 1000, model::KvType::kBf16, 64).lists;
+  };
+  // Of 4 heads in the two layers that have an index; an id and a score each.
+  EXPECT_NEAR(static_cast<double>(lists("roar:knn=50")), 2 * 4 * 64 * 50 * 8.0, 2 * 4 * 64 * 32);
+  EXPECT_EQ(lists("roar:knn=50,queries=100"), 0u);
+  EXPECT_EQ(lists("qgraph"), 0u);
+}
+
 TEST(IndexPlan, NothingWithoutAnIndexOrKeys) {
   const SparseOptions streaming{.sink = 10, .window = 90, .index = {}};
   EXPECT_EQ(plan_indexes(kShape, streaming, 1000, model::KvType::kBf16).bytes, 0u);

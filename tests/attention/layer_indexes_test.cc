@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "tests/support/random.h"
 
@@ -94,6 +95,44 @@ TEST_P(LayerIndexesTest, OtherTypesAreBuiltAtTheEndOnly) {
   indexes.build(cache_, 10, 700, {}, 1);
   EXPECT_EQ(search(indexes, 1).size(), 690u);
   EXPECT_EQ(indexes.totals().during_ms, 0);
+}
+
+// Queries as a prefill keeps them, in bf16, of every 5th position.
+Matrix<float> queries(int layer, int head, std::int64_t begin, std::int64_t end) {
+  const auto first = static_cast<std::size_t>((begin + 4) / 5),
+             last = static_cast<std::size_t>((end + 4) / 5);
+  const Matrix<float> all =
+      random_matrix(kTokens / 5, 16, static_cast<std::uint64_t>(40 + 4 * layer + head));
+  Matrix<float> out(last - first, 16);
+  std::transform(all.row(first), all.row(first) + out.rows() * 16, out.data(),
+                 [](float v) { return to_float(to_bf16(v)); });
+  return out;
+}
+
+TEST_P(LayerIndexesTest, AHarvestGivesTheIndexThatIsBuiltWithoutIt) {
+  const TrainingOf all = [](int layer, int head, std::int64_t, std::int64_t) {
+    return Training{queries(layer, head, 0, kTokens), {}};
+  };
+  const auto built = [&](const char* text, const QueriesOf& harvested, std::int64_t end) {
+    LayerIndexes indexes(kShape, spec(text));
+    if (harvested) indexes.harvest(cache_, 10, end, harvested);
+    indexes.build(cache_, 10, 800, all, 1);
+    index::IndexState state;
+    indexes.at(indexes.slot(1, 1, 1)).save(state);
+    return std::pair{state.arrays, indexes.totals().stats.distances};
+  };
+  for (const char* text : {"roar:knn=20,m=8,beam=20", "roar:knn=20,m=8,beam=20,share=head"}) {
+    const auto after = built(text, {}, 0);
+    EXPECT_EQ(built(text, queries, 800), after) << text;
+    EXPECT_EQ(built(text, queries, 700).first, after.first) << "lists of other keys are not taken";
+    const QueriesOf others = [](int layer, int head, std::int64_t begin, std::int64_t end) {
+      return queries(layer + 7, head, begin, end);
+    };
+    EXPECT_NE(built(text, others, 800).first, after.first) << "lists are taken as they are";
+  }
+  LayerIndexes none(kShape, spec("qivf:segment=256"));
+  none.harvest(cache_, 10, 800, queries);
+  EXPECT_EQ(none.totals().stats.distances, 0) << "of a type that asks for none";
 }
 
 INSTANTIATE_TEST_SUITE_P(KvTypes, LayerIndexesTest,

@@ -38,6 +38,10 @@ TEST(TrainQueries, KeepsEvenlySpreadPositionsWhateverTheChunks) {
     for (std::size_t i = 0; i < 4; ++i)
       EXPECT_EQ(head.row(i)[1], to_float(to_bf16(static_cast<float>(300 * i + 9))));
     EXPECT_EQ(sample.sample().pos, (std::vector<std::int64_t>{0, 3, 6, 9}));
+    const auto between = sample.between(1, 2, 3, 9);  // 3 and 6
+    ASSERT_EQ(between.rows(), 2u);
+    EXPECT_EQ(between.row(1)[3], head.row(2)[3]);
+    EXPECT_EQ(sample.between(1, 2, 4, 6).rows(), 0u);
     // What a snapshot gives back is the same sample.
     model::QuerySample copy{sample.sample().pos, {}};
     for (const auto& rows : sample.sample().layers) {
