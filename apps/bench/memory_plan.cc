@@ -16,15 +16,18 @@ namespace ra::bench_app {
 
 std::vector<MemoryNeed> index_memory(const std::vector<ModeRun>& runs,
                                      const attention::AttentionShape& shape, std::int64_t positions,
-                                     model::KvType type, int sequences) {
+                                     model::KvType type, int sequences, std::int64_t harvested) {
   std::vector<MemoryNeed> needs;
   std::uint64_t building = 0;
   for (const ModeRun& run : runs) {
     if (!run.sparse.index) continue;
     const attention::IndexPlan plan = attention::plan_indexes(
-        shape, run.sparse, positions - run.sparse.sink - run.sparse.window, type);
+        shape, run.sparse, positions - run.sparse.sink - run.sparse.window, type, harvested);
     needs.push_back({"the index of " + std::string(run.mode->name),
                      plan.bytes * static_cast<std::uint64_t>(sequences)});
+    if (plan.lists > 0)
+      needs.push_back({"the training queries' best keys of " + std::string(run.mode->name),
+                       std::uint64_t{plan.lists}});
     building = std::max(building, std::uint64_t{plan.building});
   }
   if (building > 0) needs.push_back({"the largest build", building});
@@ -61,7 +64,9 @@ std::vector<MemoryNeed> MemoryPlan::needs(const std::vector<ModeRun>& runs,
       {"second moments of queries", moments},
       {"activations", u64(2048) * u64(4 * c.dim + 2 * c.ffn_dim) * sizeof(float)}};
   for (const auto& more :
-       {index_memory(runs, attention::shape_of(c), context, kv_type(o_), sequences_), own_})
+       {index_memory(runs, attention::shape_of(c), context, kv_type(o_), sequences_,
+                     o_.kv_in.empty() ? std::min(sparse_.train, context) : 0),
+        own_})
     needs.insert(needs.end(), more.begin(), more.end());
   // Before all that only the weights (their content is checked) and a buffer to measure with.
   const std::uint64_t at_start = weights + bench::kBandwidthBuffer + kProgram;

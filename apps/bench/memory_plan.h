@@ -13,10 +13,12 @@
 namespace ra::bench_app {
 
 // What the indexes of these modes take together over `positions` of a cache of that type, for each
-// of some sequences, and the largest of their builds.
+// of some sequences, and the largest of their builds; where queries of so many positions are
+// harvested while the prefill goes on, their lists too.
 std::vector<MemoryNeed> index_memory(const std::vector<ModeRun>& runs,
                                      const attention::AttentionShape& shape, std::int64_t positions,
-                                     model::KvType type, int sequences = 1);
+                                     model::KvType type, int sequences = 1,
+                                     std::int64_t harvested = 0);
 
 struct RefusedMode {
   ModeRun run;

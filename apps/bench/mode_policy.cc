@@ -47,9 +47,11 @@ ModePolicies::ModePolicies(const std::vector<ModeRun>& runs, const ModelContext&
 }
 
 void ModePolicies::build_complete() {
-  for (const ModePolicy& m : policies_)
-    if (m.sparse != nullptr)
-      m.sparse->build_complete(context_.cache(), context_.training(m.run), seed_);
+  for (const ModePolicy& m : policies_) {
+    if (m.sparse == nullptr) continue;
+    m.sparse->build_complete(context_.cache(), context_.training(m.run), seed_);
+    m.sparse->harvest(context_.cache(), context_.queries_so_far());
+  }
 }
 
 std::vector<ModePolicy> ModePolicies::build() {
@@ -77,6 +79,8 @@ void add_build_metrics(const ModePolicy& mode, const ModelContext& context, Json
   const attention::IndexTotals t = indexed ? mode.sparse->totals() : attention::IndexTotals{};
   x["build_ms"] = t.build_ms;
   x["build_during_ms"] = t.during_ms;
+  x["build_harvest_ms"] = t.harvest_ms;
+  x["build_knn_ms"] = t.stats.knn_ms;
   x["build_metric_ms"] = t.stats.metric_ms;
   x["build_cluster_ms"] = t.stats.cluster_ms;
   x["build_pack_ms"] = t.stats.pack_ms;

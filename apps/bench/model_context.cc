@@ -128,6 +128,12 @@ attention::TrainingOf ModelContext::training(const ModeRun& run) const {
   };
 }
 
+attention::QueriesOf ModelContext::queries_so_far() const {
+  return [this](int layer, int head, std::int64_t begin, std::int64_t end) {
+    return queries_->between(layer, head, begin, end);
+  };
+}
+
 std::function<attention::PlacedQueries(int, int)> ModelContext::budget_queries() const {
   return [this](int layer, int head) { return queries_->budget_queries(layer, head); };
 }

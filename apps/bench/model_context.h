@@ -59,6 +59,8 @@ class ModelContext {
   model::ExactAttention& exact() { return exact_; }
   // What the indexes of a run learn from; null if they need nothing.
   attention::TrainingOf training(const ModeRun& run) const;
+  // The training queries of a prefill that still goes on, as far as it came.
+  attention::QueriesOf queries_so_far() const;
   // What a measured budget is measured by; of the sample that a run with one has kept.
   std::function<attention::PlacedQueries(int layer, int head)> budget_queries() const;
   // Nothing if a snapshot took its place.

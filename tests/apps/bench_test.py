@@ -28,9 +28,9 @@ INDEX = {"full": None, "streaming": None, "knn": "flat", "ivf": "ivf", "hnsw": "
 PROVENANCE = {"git_commit", "git_dirty", "compiler", "cxx_flags", "build_type", "cpu", "cores", "isa", "isa_features",
               "threads", "os", "memory_bytes", "cgroup_cpus", "governor", "load_1m", "libs", "gpu", "bandwidth_gb_s",
               "ftz_daz"}
-BUILD = {"build_ms", "build_during_ms", "build_metric_ms", "build_cluster_ms", "build_pack_ms", "build_cpu_s",
-         "build_peak_rss_bytes", "build_prefill_ratio", "index_bytes", "index_key_copy_bytes", "breakeven_full_tokens",
-         "breakeven_scan_tokens"}
+BUILD = {"build_ms", "build_during_ms", "build_harvest_ms", "build_knn_ms", "build_metric_ms", "build_cluster_ms",
+         "build_pack_ms", "build_cpu_s", "build_peak_rss_bytes", "build_prefill_ratio", "index_bytes",
+         "index_key_copy_bytes", "breakeven_full_tokens", "breakeven_scan_tokens"}
 DECODE_PARTS = ["qkv_ms", "search_ms", "gather_ms", "static_ms", "merge_ms", "proj_ms", "ffn_ms", "head_ms", "other_ms"]
 METRICS = {
     "decode": {"decode_ms", "decode_tok_s", "prefill_ms", "prefill_tok_s", *BUILD, "grow_ms", "kv_bytes",
