@@ -43,7 +43,7 @@ def every(name):
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_the_help_is_read_right(name):
     commands, found = every(name)
-    assert len(commands) == {"dump": 0, "recall": 7, "bench": 4}[name], commands
+    assert len(commands) == {"dump": 0, "recall": 8, "bench": 4}[name], commands
     assert (None, ("-t", "--threads"), []) in found and (None, ("--color",), ["auto", "always", "never"]) in found
     assert not any("--print-man" in names for _, names, _ in found)  # hidden
 
