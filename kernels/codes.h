@@ -15,6 +15,7 @@ namespace ra::kernels {
 // its low half is coordinate 8 s + c plus 8, its high half coordinate 8 s + 4 + c plus 8.
 inline constexpr std::size_t kCodeKeys = 16;
 inline constexpr std::size_t kCodeStepBytes = 64;
+inline constexpr std::size_t kMostCodeRank = 1024;  // sums stay below 2^24, exact as floats
 
 // `rank` is a multiple of 32 / bits.
 constexpr std::size_t code_block_bytes(std::size_t rank, int bits) {
@@ -22,7 +23,7 @@ constexpr std::size_t code_block_bytes(std::size_t rank, int bits) {
 }
 
 // out[g * out_stride + 16 j + key] = sum over i of q[g][i] * coordinate i of that key of block
-// (blocks ? blocks[j] : first + j), for g < group, j < n. Sums must stay below 2^24: rank <= 1024.
+// (blocks ? blocks[j] : first + j), for g < group, j < n. rank <= kMostCodeRank.
 struct CodeArgs {
   const std::int8_t* q = nullptr;  // [group, rank], rows q_stride apart
   std::size_t q_stride = 0, group = 0, rank = 0;

@@ -20,7 +20,6 @@ constexpr std::size_t kQueries = 16;      // of a tile
 constexpr std::size_t kCoordinates = 64;  // of a tile
 constexpr std::size_t kBlocks = 4;        // at a time: products that do not wait
 constexpr std::size_t kAhead = 3;         // rounds that blocks are fetched before their use
-constexpr std::size_t kMaxRank = 1024;
 
 // Coordinates i .. i + 63 of a block as a tile; past the rank anything that the zeros of the
 // queries may multiply.
@@ -59,7 +58,7 @@ template <int Bits, class Take>
 void score_tile(const CodeArgs& a, std::size_t g, std::size_t count, const Take& take) {
   const std::size_t chunks = (a.rank + kCoordinates - 1) / kCoordinates;
   const std::size_t bytes = code_block_bytes(a.rank, Bits);
-  alignas(64) std::int8_t queries[kMaxRank / kCoordinates * kTileBytes];
+  alignas(64) std::int8_t queries[kMostCodeRank / kCoordinates * kTileBytes];
   alignas(64) std::uint8_t wide[2][kBlocks * kTileBytes];
   alignas(64) std::int32_t sums[2][kBlocks * kQueries * kCodeKeys];
   std::int32_t base[kQueries];  // what the offset of the codes adds

@@ -17,14 +17,12 @@ namespace ra::kernels {
 namespace {
 
 constexpr std::size_t kAhead = 8;  // blocks fetched before their use
-
-constexpr std::size_t kMaxRank = 1024;
-constexpr int kMostQueries = 8;  // at a time: their sums stay in registers
+constexpr int kMostQueries = 8;    // at a time: their sums stay in registers
 
 // Four bytes of each query side by side, four coordinates after four.
 template <int G>
 struct Quads {
-  std::int32_t of[kMaxRank / 4][kMostQueries];
+  std::int32_t of[kMostCodeRank / 4][kMostQueries];
   Quads(const CodeArgs& a, std::size_t g) {
     for (std::size_t r = 0; r < G; ++r)
       for (std::size_t i = 0; i < a.rank; i += 4)
@@ -140,27 +138,24 @@ std::size_t filter(const CodeArgs& a, const float* floors, std::uint32_t* rows) 
   return count;
 }
 
-template <int Bits, int G = kMostQueries>
-std::size_t filter_group(const CodeArgs& a, const float* floors, std::uint32_t* rows) {
-  if constexpr (G == 0) {
-    return 0;
-  } else {
-    return a.group == G ? filter<G, Bits>(a, floors, rows)
-                        : filter_group<Bits, G - 1>(a, floors, rows);
-  }
-}
-
-// The last queries, fewer than kMostQueries.
-template <int Bits, int G = kMostQueries - 1>
-void score_rest(const CodeArgs& a, std::size_t g) {
-  if constexpr (G > 0) a.group - g == G ? score_some<G, Bits>(a, g) : score_rest<Bits, G - 1>(a, g);
+// Calls f.operator()<G>() for the G, 1 .. kMostQueries, that `count` is; nothing for 0.
+template <int G = kMostQueries, class F>
+void with_count(std::size_t count, const F& f) {
+  if constexpr (G > 0) count == G ? f.template operator()<G>() : with_count<G - 1>(count, f);
 }
 
 template <int Bits>
 void score_all(const CodeArgs& a) {
-  std::size_t g = 0;
-  for (; g + kMostQueries <= a.group; g += kMostQueries) score_some<kMostQueries, Bits>(a, g);
-  score_rest<Bits>(a, g);
+  for (std::size_t g = 0; g < a.group; g += kMostQueries)
+    with_count(std::min<std::size_t>(kMostQueries, a.group - g),
+               [&]<int G>() { score_some<G, Bits>(a, g); });
+}
+
+template <int Bits>
+std::size_t filter_group(const CodeArgs& a, const float* floors, std::uint32_t* rows) {
+  std::size_t count = 0;
+  with_count(a.group, [&]<int G>() { count = filter<G, Bits>(a, floors, rows); });
+  return count;
 }
 
 }  // namespace

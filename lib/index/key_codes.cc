@@ -16,8 +16,6 @@ namespace {
 // more than the outliers.
 constexpr float kClip4 = 2.5f;
 
-constexpr std::size_t kMaxRank = 1024;
-
 // Largest code: 127 or 7.
 float largest_code(int bits) { return static_cast<float>((1 << (bits - 1)) - 1); }
 
@@ -56,7 +54,7 @@ KeyCodes::KeyCodes(const CodeSpace& space, MatView<const float> keys, int bits)
   const bool plain = space.key_map.rows() == 0;
   const std::size_t rank = plain ? keys.cols : space.key_map.rows();
   rank_ = padded_rank(rank, bits);
-  RA_CHECK(rank_ <= kMaxRank);
+  RA_CHECK(rank_ <= kernels::kMostCodeRank);
   Matrix<float> z(rows_, rank_);  // coordinates, row by row
   std::vector<float> centred(keys.cols);
   for (std::size_t i = 0; i < rows_; ++i) {
@@ -130,7 +128,7 @@ std::size_t KeyCodes::bytes_of(std::size_t rows, std::size_t rank, int bits) {
 std::size_t KeyCodes::blocks() const { return blocks_of(rows_); }
 
 float KeyCodes::encode(const float* query, std::int8_t* out) const {
-  std::array<float, kMaxRank> y;
+  std::array<float, kernels::kMostCodeRank> y;
   if (query_map_.rows() == 0) {
     for (std::size_t c = 0; c < dim_; ++c) y[c] = steps_[c] * query[c];
     std::fill(y.data() + dim_, y.data() + rank_, 0.0f);

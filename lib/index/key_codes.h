@@ -33,7 +33,8 @@ CodeSpace low_rank_space(const QueryMetric& metric, MatView<const float> x, std:
 class KeyCodes {
  public:
   KeyCodes() = default;
-  // Rows are padded to whole blocks of kernels::kCodeKeys. bits: 8 or 4. dim: at most 1024.
+  // Rows are padded to whole blocks of kernels::kCodeKeys. bits: 8 or 4. dim: at most
+  // kernels::kMostCodeRank.
   KeyCodes(const CodeSpace& space, MatView<const float> keys, int bits);
 
   std::size_t rows() const { return rows_; }
