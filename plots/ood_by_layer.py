@@ -5,7 +5,6 @@ usage: ood_by_layer.py OUT MODEL-TEXT.jsonl ...     (records of `ra-recall ood`)
 """
 import sys
 
-import style
 import texts
 
 
@@ -18,9 +17,7 @@ def main(out, paths):
         ax.set_yticks([1, 2, 5, 10, 20, 50, 100, 500], ["1", "2", "5", "10", "20", "50", "100", "500"])
         ax.minorticks_off()
     panels[0].set_ylabel("Mahalanobis distance to the keys:\nqueries over held-out keys, medians")
-    figure.suptitle("Queries lie outside the distribution of the keys (a dot: a head; lines: medians over heads; dotted: 10 times)", fontsize=11)
-    style.footer(figure, next(iter(next(iter(found.values())).values())))
-    style.save(figure, out)
+    texts.save(figure, found, "Queries lie outside the distribution of the keys (a dot: a head; lines: medians over heads; dotted: 10 times)", out)
 
 
 if __name__ == "__main__":

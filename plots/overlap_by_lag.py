@@ -45,9 +45,7 @@ def main(out, paths):
     for ax, (_, label) in zip(axes[:, 0], ROWS):
         ax.set_ylabel(label)
     axes[1][0].legend(fontsize=8, loc="lower left")
-    figure.suptitle("The keys that matter change from step to step (medians over heads; band: 10th to 90th percentile, all texts)", fontsize=11)
-    style.footer(figure, next(iter(next(iter(found.values())).values())))
-    style.save(figure, out)
+    texts.save(figure, found, "The keys that matter change from step to step (medians over heads; band: 10th to 90th percentile, all texts)", out)
 
 
 if __name__ == "__main__":

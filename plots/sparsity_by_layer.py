@@ -5,7 +5,6 @@ usage: sparsity_by_layer.py OUT MODEL-TEXT.jsonl ...     (records of `ra-recall 
 """
 import sys
 
-import style
 import texts
 
 
@@ -14,9 +13,7 @@ def main(out, paths):
     figure, panels = texts.layer_panels(found, lambda r: r["metrics"]["k_for_90"], yscale="log")
     panels[0].set_ylabel("keys that hold 90 % of the mass,\nmean over queries")
     n = sorted({r["config"]["n_keys"] for of_text in found.values() for records in of_text.values() for r in records})
-    figure.suptitle(f"Few of {n[0]:,} to {n[-1]:,} keys hold the attention, in most heads (a dot: a head; lines: medians over heads)", fontsize=11)
-    style.footer(figure, next(iter(next(iter(found.values())).values())))
-    style.save(figure, out)
+    texts.save(figure, found, f"Few of {n[0]:,} to {n[-1]:,} keys hold the attention, in most heads (a dot: a head; lines: medians over heads)", out)
 
 
 if __name__ == "__main__":

@@ -43,6 +43,13 @@ def layer_panels(found, value, **axes):
     return figure, panels[0]
 
 
+def save(figure, found, title, out):
+    """With its title and the conditions of the first records."""
+    figure.suptitle(title, fontsize=11)
+    style.footer(figure, next(iter(next(iter(found.values())).values())))
+    style.save(figure, out)
+
+
 def spread(values, digits=1):
     """Median and range, for a cell of a table."""
     return f"{np.median(values):.{digits}f} ({np.min(values):.{digits}f} to {np.max(values):.{digits}f})"

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 
+#include "apps/recall/head_rows.h"
 #include "apps/recall/selection.h"
 #include "lib/bench/results.h"
 #include "lib/bench/table.h"
@@ -89,16 +89,9 @@ bench::Result measure(const GroupVectors& v, const HeadVectors& head, const Test
 
 // A row per layer and query set (means over heads), or per head with -v.
 std::string table(const std::vector<Json>& records, const Options& o) {
-  using Key = std::tuple<int, std::string, int>;
-  std::map<Key, std::vector<const Json*>> groups;
-  for (const Json& r : records) {
-    const Json& c = r["config"];
-    groups[{c["layer"], c["query_set"], o.common.verbose > 0 ? c["head"].get<int>() : -1}]
-        .push_back(&r);
-  }
   bench::Table t({"layer", o.common.verbose > 0 ? "head" : "heads", "<queries", "D(Q)", "D(K)",
                   "ratio", "D\u00b2(Q)", "D\u00b2(K)", "ratio\u00b2", "AUC", "condition"});
-  for (const auto& [key, members] : groups) {
+  for (const auto& [key, members] : head_rows(records, o.common.verbose > 0)) {
     const auto mean = [&, &m = members](const char* name) {
       double sum = 0;
       for (const Json* r : m) sum += (*r)["metrics"][name].get<double>();

@@ -7,10 +7,9 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <map>
 #include <memory>
-#include <tuple>
 
+#include "apps/recall/head_rows.h"
 #include "apps/recall/selection.h"
 #include "lib/bench/results.h"
 #include "lib/bench/table.h"
@@ -213,13 +212,6 @@ class Overlap {
 // A row per layer and query set, means over heads; with -v per head.
 std::string table(const std::vector<Json>& records, const Options& o) {
   constexpr int kShown[] = {1, 8, 64};
-  using Key = std::tuple<int, std::string, int>;
-  std::map<Key, std::vector<const Json*>> groups;
-  for (const Json& r : records) {
-    const Json& c = r["config"];
-    groups[{c["layer"], c["query_set"], o.common.verbose > 0 ? c["head"].get<int>() : -1}]
-        .push_back(&r);
-  }
   std::vector<std::string> headers{"layer", o.common.verbose > 0 ? "head" : "heads", "<queries"};
   for (const int lag : kShown) headers.push_back(fmt::format("{} back", lag));
   for (const int lag : kShown) headers.push_back(fmt::format("mass {}", lag));
@@ -228,7 +220,7 @@ std::string table(const std::vector<Json>& records, const Options& o) {
   const auto text = [](const std::vector<double>& values) {
     return values.empty() ? std::string("-") : fmt::format("{:.3f}", stats::mean(values));
   };
-  for (const auto& [key, members] : groups) {
+  for (const auto& [key, members] : head_rows(records, o.common.verbose > 0)) {
     const auto& [layer, set, head] = key;
     std::vector<std::string> row{
         fmt::format("{}", layer),
