@@ -9,7 +9,7 @@ set -euo pipefail
 ra_packages=(
   g++ cmake ninja-build pkg-config git ca-certificates
   libcli11-dev libfmt-dev libhdf5-dev libeigen3-dev libfaiss-dev libhnswlib-dev libopenblas-openmp-dev
-  libutf8proc-dev nlohmann-json3-dev libxxhash-dev libssl-dev libbenchmark-dev libgtest-dev
+  libutf8proc-dev nlohmann-json3-dev libxxhash-dev libssl-dev libbenchmark-dev libgtest-dev libboost-context-dev
   python3 python3-numpy python3-h5py python3-matplotlib python3-pytest python3-pip
 )
 

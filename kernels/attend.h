@@ -61,7 +61,7 @@ struct CausalArgs {
   std::byte* scratch = nullptr;  // causal_scratch_bytes(), 64-byte aligned
 };
 // First key that position `pos` attends to.
-RA_ALWAYS_INLINE std::size_t first_key(std::size_t pos, std::size_t window) {
+RA_ALWAYS_INLINE constexpr std::size_t first_key(std::size_t pos, std::size_t window) {
   return window == 0 || pos < window ? 0 : pos + 1 - window;
 }
 std::size_t causal_scratch_bytes(std::size_t tokens, std::size_t group, std::size_t head_dim,

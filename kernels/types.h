@@ -16,13 +16,13 @@ struct bf16 {
   std::uint16_t bits = 0;
 };
 
-RA_ALWAYS_INLINE float to_float(bf16 v) {
+RA_ALWAYS_INLINE constexpr float to_float(bf16 v) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(v.bits) << 16);
 }
-RA_ALWAYS_INLINE float to_float(float v) { return v; }
+RA_ALWAYS_INLINE constexpr float to_float(float v) { return v; }
 
 // Round to nearest even; NaN stays NaN (quiet bit set).
-RA_ALWAYS_INLINE bf16 to_bf16(float v) {
+RA_ALWAYS_INLINE constexpr bf16 to_bf16(float v) {
   const auto u = std::bit_cast<std::uint32_t>(v);
   if ((u & 0x7fffffffu) > 0x7f800000u) return {static_cast<std::uint16_t>((u >> 16) | 0x40u)};
   return {static_cast<std::uint16_t>((u + 0x7fffu + ((u >> 16) & 1u)) >> 16)};

@@ -32,6 +32,7 @@ THIRD_PARTY = {
     "xxhash": ["lib/core/"],
     "omp.h": ["lib/core/parallel.cc", "lib/index/faiss_"],
     "cuda": ["kernels/cuda/"],
+    "cublas": ["kernels/cuda/gemm.h"],
     "immintrin.h": ["kernels/cpu/"],
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^">]+)[">]', re.M)
@@ -40,13 +41,14 @@ MAX_LINES = 600
 NO_MIRROR = {
     "lib/core/json.h": "names a library",
     "lib/core/provenance.cc": "describes the machine; its shape is checked in tests/bench/results_test.cc",
+    "lib/attention/cuda_absent.cc": "what is left where CUDA is not built",
     "lib/index/faiss_absent.cc": "what is left where FAISS is not installed",
     "lib/index/hnswlib_absent.cc": "what is left where hnswlib is not installed",
     "lib/model/attention_policy.cc": "adds up fields",
 }
 
 
-def sources(*tops, suffixes=(".h", ".cc", ".cu")):
+def sources(*tops, suffixes=(".h", ".cc", ".cu", ".cuh")):
     for top in tops:
         for path in sorted((ROOT / top).rglob("*")):
             if path.suffix in suffixes:

@@ -16,7 +16,7 @@ struct ActScale {
 };
 
 // max_bits: bits of max |x| over the block.
-RA_ALWAYS_INLINE ActScale act_scale(std::uint32_t max_bits) {
+RA_ALWAYS_INLINE constexpr ActScale act_scale(std::uint32_t max_bits) {
   if (max_bits >= 0x7f800000u) return {std::bit_cast<float>(0x7fc00000u), 0, true};
   const float max = std::bit_cast<float>(max_bits);
   // Below this kActMax / max could overflow; such a block adds nothing that f32 could see.

@@ -17,6 +17,7 @@ enum class Exit : int {
   kInconclusive = 3,
   kBadData = 65,
   kNoInput = 66,
+  kUnavailable = 69,
   kInternal = 70,
   kNoMemory = 71,
   kCannotCreate = 73,

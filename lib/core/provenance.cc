@@ -28,6 +28,11 @@ std::map<std::string, std::string, std::less<>>& libraries() {
   return libs;
 }
 
+std::string& gpu() {
+  static std::string name;
+  return name;
+}
+
 // Value of the first "key : value" line of /proc/cpuinfo or /proc/meminfo.
 std::string proc_value(const char* file, std::string_view key) {
   std::ifstream in(file);
@@ -62,6 +67,8 @@ void note_library(std::string_view name, std::string_view version) {
   libraries()[std::string(name)] = version;
 }
 
+void note_gpu(std::string_view name) { gpu() = name; }
+
 Json provenance() {
   utsname os{};
   uname(&os);
@@ -87,7 +94,7 @@ Json provenance() {
   p["load_1m"] = load;
   p["libs"] = Json::object();
   for (const auto& [name, version] : libraries()) p["libs"][name] = version;
-  p["gpu"] = nullptr;
+  p["gpu"] = gpu().empty() ? Json(nullptr) : Json(gpu());
   p["ftz_daz"] = false;
   return p;
 }
@@ -101,7 +108,7 @@ Json build_info() {
   for (const auto level : kernels::kAllLevels) levels.push_back(kernels::level_name(level));
   out["isa_compiled"] = levels;
   out["isa_best"] = kernels::level_name(kernels::best_level());
-  out["cuda"] = nullptr;
+  out["cuda"] = *RA_CUDA_VERSION != '\0' ? Json(RA_CUDA_VERSION) : Json(nullptr);
   out["page_size"] = sysconf(_SC_PAGESIZE);
   return out;
 }

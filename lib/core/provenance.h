@@ -18,6 +18,7 @@ Json provenance();
 // Adds a library and its version ("hdf5", "1.10.8") to `libs`. Modules that hide a library offer
 // note_libraries(), which the programs that link them call first in main.
 void note_library(std::string_view name, std::string_view version);
+void note_gpu(std::string_view name);  // what this run computes on beside the CPU
 // --build-info: provenance plus compiled levels, CUDA and page size, as one JSON object.
 Json build_info();
 
