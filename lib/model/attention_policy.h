@@ -13,7 +13,7 @@ namespace ra::model {
 struct AttendInput {
   int layer = 0;
   std::int64_t pos = 0;            // position of the first row of q
-  MatView<const float> q;          // [tokens, heads * head_dim], after RoPE
+  MatView<const float> q;          // [tokens, heads * head_dim], after RoPE; the backend's memory
   const KvCache* cache = nullptr;  // holds keys 0..pos+tokens-1 of this layer already
   float scale = 1;
   std::int64_t window = 0;  // keys a row attends to, its own included; 0 = all before it
@@ -22,8 +22,8 @@ struct AttendInput {
 // Time on the critical path and work of one attend call (one layer, all heads).
 struct AttendStats {
   double search_ms = 0, gather_ms = 0, static_ms = 0, merge_ms = 0;  // exclusive parts
-  double grow_ms = 0;                               // of search_ms: indexes took in decoded keys
-  double search_busy_ms = 0, static_busy_ms = 0;    // sums may exceed the step
+  double grow_ms = 0;                             // of search_ms: indexes took in decoded keys
+  double search_busy_ms = 0, static_busy_ms = 0;  // sums may exceed the step
   // Wall time in which both sources, retrieval with its hits and static set, were under way, and
   // how long the one that was done first waited for the other.
   double overlap_ms = 0, search_wait_ms = 0, static_wait_ms = 0;
@@ -39,7 +39,7 @@ class AttentionPolicy {
   // Several rows (prefill): exact causal attention in every mode. One row (decode): the policy's
   // own, except that a layer with a window is exact over its window in every mode.
   virtual AttendStats attend(const AttendInput& in,
-                             MatView<float> out) = 0;  // out [tokens, heads * value_dim]
+                             MatView<float> out) = 0;  // out [tokens, heads * value_dim], likewise
 };
 
 }  // namespace ra::model

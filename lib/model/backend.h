@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // The few operations of a forward pass, on views, so that CPU and CUDA share one decoder.
+// Activations lie in memory of the backend: what others read of them goes through on_host(), what
+// the host wrote through from_host(). Where the backend computes in host memory, as the CPU's does,
+// both do nothing and all views are of plain memory; that is what the base class says.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
+#include <optional>
 #include <span>
 
 #include "kernels/types.h"
 #include "lib/model/config.h"
+#include "lib/model/kv_cache.h"
 #include "lib/model/weights.h"
 
 namespace ra::model {
@@ -37,6 +44,24 @@ struct FeedForward {
 class Backend {
  public:
   virtual ~Backend() = default;
+
+  // Memory for n activations. The backend must outlive it.
+  virtual std::shared_ptr<float> allocate(std::size_t n);
+  // x as the host reads it, all operations on it done; valid until x is written again.
+  virtual MatView<const float> on_host(MatView<const float> x) { return x; }
+  // x = rows that the host holds, of the same shape; they may be changed when it returns.
+  virtual void from_host(MatView<const float> rows, MatView<float> x);
+  // The first row with a NaN or an infinity, all operations on x done.
+  virtual std::optional<std::size_t> first_bad_row(MatView<const float> x);
+  // Keys and values of a layer's next positions to `cache`; k, v as KvCache::append takes them.
+  virtual void append(KvCache& cache, int layer, MatView<const float> k, MatView<const float> v) {
+    cache.append(layer, k, v);
+  }
+  // The clock of a pass: lap() adds the time since the last start_clock() or lap() to *ms (null: to
+  // nothing), at the latest when first_bad_row() returns.
+  virtual void start_clock() { lap_ = std::chrono::steady_clock::now(); }
+  virtual void lap(double* ms);
+
   // x [ids, dim] = rows of the table, times `scale`
   virtual void embed(const Weight& table, std::span<const std::int32_t> ids, float scale,
                      MatView<float> x) = 0;
@@ -52,6 +77,9 @@ class Backend {
   virtual void rope(const Rope& rope, std::int64_t pos, MatView<float> x) = 0;
   // y += (a(h gate^T) * (h up^T)) down^T: the feed-forward block (Shazeer, arXiv 2002.05202).
   virtual void feed_forward(const FeedForward& w, MatView<const float> h, MatView<float> y) = 0;
+
+ private:
+  std::chrono::steady_clock::time_point lap_;
 };
 
 }  // namespace ra::model

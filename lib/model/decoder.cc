@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -31,33 +30,6 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-// First row with a NaN or infinity. All exponent bits set means either; no early exit within a row,
-// so the loop vectorises.
-std::optional<std::size_t> first_bad_row(MatView<const float> x) {
-  constexpr std::uint32_t kExponent = 0x7f800000u;
-  for (std::size_t r = 0; r < x.rows; ++r) {
-    const float* row = x.row(r);
-    std::uint32_t bad = 0;
-    for (std::size_t i = 0; i < x.cols; ++i)
-      bad |= static_cast<std::uint32_t>((std::bit_cast<std::uint32_t>(row[i]) & kExponent) ==
-                                        kExponent);
-    if (bad != 0) return r;
-  }
-  return std::nullopt;
-}
-
-void check_finite(const Model& model, std::string_view where, std::int64_t pos,
-                  MatView<const float> x) {
-  const auto row = first_bad_row(x);
-  if (!row) return;
-  fail_bad_data(
-      {.what = "bad activations",
-       .file = model.file.string(),
-       .where = std::string(where),
-       .why = fmt::format("NaN or infinity at token {}", pos + static_cast<std::int64_t>(*row)),
-       .hint = "broken weights?"});
-}
-
 void check_ids(const Model& model, std::int64_t pos, std::span<const std::int32_t> ids) {
   for (std::size_t i = 0; i < ids.size(); ++i)
     if (ids[i] < 0 || ids[i] >= model.config.vocab_size)
@@ -66,12 +38,6 @@ void check_ids(const Model& model, std::int64_t pos, std::span<const std::int32_
                      .where = fmt::format("position {}", pos + static_cast<std::int64_t>(i)),
                      .why = fmt::format("id {} is outside the vocabulary of {}", ids[i],
                                         model.config.vocab_size)});
-}
-
-// The first n rows of a buffer that grows as needed.
-MatView<float> first_rows(Matrix<float>& buffer, std::size_t n, std::size_t cols) {
-  if (buffer.rows() < n || buffer.cols() != cols) buffer = Matrix<float>(n, cols);
-  return buffer.view().row_range(0, n);
 }
 
 // Each head of [tokens, heads * head_dim] as a row of its own.
@@ -114,6 +80,25 @@ void Decoder::check_fits(const KvCache& cache) const {
   const KvCache::Shape& s = cache.shape();
   RA_CHECK(s.layers == c.n_layers && s.kv_heads == c.n_kv_heads && s.head_dim == c.head_dim &&
            s.value_dim == c.value_dim);
+}
+
+void Decoder::check_finite(std::string_view where, std::int64_t pos, MatView<const float> x) {
+  const auto row = backend_.first_bad_row(x);
+  if (!row) return;
+  fail_bad_data(
+      {.what = "bad activations",
+       .file = model_.file.string(),
+       .where = std::string(where),
+       .why = fmt::format("NaN or infinity at token {}", pos + static_cast<std::int64_t>(*row)),
+       .hint = "broken weights?"});
+}
+
+MatView<float> Decoder::first_rows(Buffer& buffer, std::size_t n, std::size_t cols) {
+  if (buffer.rows < n || buffer.cols != cols) {
+    buffer.memory.reset();
+    buffer = {backend_.allocate(n * cols), n, cols};
+  }
+  return buffer.view().row_range(0, n);
 }
 
 Decoder::Rows Decoder::rows(std::size_t n) {
@@ -194,8 +179,7 @@ void Decoder::forward(std::span<const std::int32_t> ids, std::span<const Segment
                       StepTimes& times) {
   const Rows r = rows(ids.size());
   const auto check_rows = [&](std::string_view where) {
-    for (const Segment& s : segments)
-      check_finite(model_, where, s.pos, r.x.row_range(s.first, s.count));
+    for (const Segment& s : segments) check_finite(where, s.pos, r.x.row_range(s.first, s.count));
   };
   for (const Segment& s : segments) {
     RA_CHECK(static_cast<std::int64_t>(s.count) <= s.of.cache->shape().capacity - s.pos);
@@ -217,7 +201,7 @@ void Decoder::block(int layer, std::span<const Segment> segments, const Rows& r,
   const LayerWeights& w = model_.weights.layers[static_cast<std::size_t>(layer)];
   const Config& c = model_.config;
   const Rope& rope = c.has_own_rope(layer) ? window_rope_ : rope_;
-  Stopwatch watch;
+  backend_.start_clock();
   backend_.rms_norm(r.x, w.attn_norm, c.norm_eps, r.h);
   backend_.matmul(r.h, {{w.wq, w.bq, r.q}, {w.wk, w.bk, r.k}, {w.wv, w.bv, r.v}});
   if (c.qk_norm) {
@@ -229,17 +213,18 @@ void Decoder::block(int layer, std::span<const Segment> segments, const Rows& r,
     backend_.rope(rope, s.pos, r.q.row_range(s.first, s.count));
     backend_.rope(rope, s.pos, r.k.row_range(s.first, s.count));
   }
-  times.qkv_ms += watch.lap();
+  backend_.lap(&times.qkv_ms);
   for (const Segment& s : segments) {
     const MatView<float> q = r.q.row_range(s.first, s.count), k = r.k.row_range(s.first, s.count),
                          v = r.v.row_range(s.first, s.count);
-    if (sink_ != nullptr && s.of.cache == &cache_) sink_->on_qkv({layer, s.pos, q, k, v});
-    s.of.cache->append(layer, k, v);
-    watch.lap();  // the tap and the copy count as other
+    if (sink_ != nullptr && s.of.cache == &cache_)
+      sink_->on_qkv({layer, s.pos, backend_.on_host(q), backend_.on_host(k), backend_.on_host(v)});
+    backend_.append(*s.of.cache, layer, k, v);
+    backend_.lap(nullptr);  // the tap and the copy count as other
     times.attend +=
         s.of.attention->attend({layer, s.pos, q, s.of.cache, c.attention_scale, c.window(layer)},
                                r.att.row_range(s.first, s.count));
-    times.attend_ms += watch.lap();
+    backend_.lap(&times.attend_ms);
   }
   if (c.post_norm) {
     backend_.matmul(r.att, {{w.wo, {}, r.h}});
@@ -247,12 +232,12 @@ void Decoder::block(int layer, std::span<const Segment> segments, const Rows& r,
   } else {
     backend_.matmul_add(w.wo, r.att, r.x);
   }
-  times.proj_ms += watch.lap();
+  backend_.lap(&times.proj_ms);
   backend_.rms_norm(r.x, w.ffn_norm, c.norm_eps, r.h);
   backend_.feed_forward({w.gate, w.up, w.down, c.activation, /*add=*/!c.post_norm}, r.h,
                         c.post_norm ? r.h : r.x);
   if (c.post_norm) add_normalised(w.ffn_post_norm, r);
-  times.ffn_ms += watch.lap();
+  backend_.lap(&times.ffn_ms);
 }
 
 // x += norm(h)
@@ -269,8 +254,8 @@ MatView<const float> Decoder::head(std::int64_t pos, std::size_t first, std::siz
   backend_.rms_norm(x_.view().row_range(first, count), model_.weights.output_norm,
                     model_.config.norm_eps, h);
   backend_.matmul(h, {{model_.weights.output, {}, logits}});
-  check_finite(model_, "output.weight", pos, logits);
-  return logits;
+  check_finite("output.weight", pos, logits);
+  return backend_.on_host(logits);
 }
 
 MatView<const float> Decoder::head_in_blocks(std::int64_t pos, std::size_t count,

@@ -5,10 +5,11 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
-#include "lib/core/matrix.h"
 #include "lib/model/attention_policy.h"
 #include "lib/model/backend.h"
 #include "lib/model/config.h"
@@ -84,6 +85,12 @@ class Decoder {
   const Model& model() const { return model_; }
 
  private:
+  // Activations in the backend's memory, growing as needed; what it held is lost then.
+  struct Buffer {
+    std::shared_ptr<float> memory;
+    std::size_t rows = 0, cols = 0;
+    MatView<float> view() const { return {memory.get(), rows, cols}; }
+  };
   // The rows in use of every buffer of one pass.
   struct Rows {
     MatView<float> x, h, q, k, v, att;
@@ -94,6 +101,7 @@ class Decoder {
     std::size_t first = 0, count = 0;
     std::int64_t pos = 0;  // of the first row
   };
+  MatView<float> first_rows(Buffer& buffer, std::size_t n, std::size_t cols);
   Rows rows(std::size_t n);
   MatView<const float> timed_step(std::span<const std::int32_t> ids,
                                   std::span<const Segment> segments, StepTimes* times);
@@ -101,6 +109,7 @@ class Decoder {
                StepTimes& times);
   void block(int layer, std::span<const Segment> segments, const Rows& r, StepTimes& times);
   void check_fits(const KvCache& cache) const;
+  void check_finite(std::string_view where, std::int64_t pos, MatView<const float> x);
   void add_normalised(const Weight& gain, const Rows& r);
   MatView<const float> head(std::int64_t pos, std::size_t first, std::size_t count);
   MatView<const float> head_in_blocks(std::int64_t pos, std::size_t count,
@@ -114,7 +123,7 @@ class Decoder {
   std::vector<StepTimes>* layer_times_ = nullptr;
   Options options_;
   Rope rope_, window_rope_;
-  Matrix<float> x_, h_, q_, k_, v_, att_, logits_;
+  Buffer x_, h_, q_, k_, v_, att_, logits_;
 };
 
 }  // namespace ra::model
