@@ -13,8 +13,6 @@
 namespace ra::attention {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 std::size_t size(auto n) { return static_cast<std::size_t>(n); }
 
 std::size_t row_bytes(const kernels::KvRows& rows) {
@@ -147,6 +145,15 @@ void SparseAttention::attend_static(const model::AttendInput& in, const Ranges& 
     log.kv_rows += end - begin;
   }
   log.static_ms = ms_since(start);
+}
+
+// Waits for the static source. It may have been done for long: it ended when its device says.
+void SparseAttention::finish_static(const model::AttendInput& in, const Ranges& at,
+                                    Clock::time_point start, TaskLog& log) {
+  log.static_ms = static_source_->finish(static_parts_);
+  log.end_ms = std::min(ms_since(start), log.begin_ms + log.static_ms);
+  const std::int64_t after = in.pos + 1;
+  log.kv_rows = shape_.kv_heads * (std::min(at.sink, after) + after - std::min(at.window, after));
 }
 
 // The best of the buffer and of the hits so far.
@@ -297,7 +304,8 @@ model::AttendStats SparseAttention::decode(const model::AttendInput& in, MatView
   const Ranges at = make_ranges(in);
   const double grow_ms = indexes_ && indexes_->grows() ? ms_since(grow_start) : 0;
   const int searches = indexes_ && !indexes_->empty() ? shape_.kv_heads * parts_ : 0;
-  std::vector<TaskLog> logs(size(searches + shape_.kv_heads));
+  // A static set that another device attends to is one task, which nobody here has.
+  std::vector<TaskLog> logs(size(searches + (static_source_ != nullptr ? 1 : shape_.kv_heads)));
   // The searches come first: they are the longer tasks. How many hits are attended may depend on
   // the static set's part; then they wait for it.
   const auto start = Clock::now();
@@ -314,7 +322,13 @@ model::AttendStats SparseAttention::decode(const model::AttendInput& in, MatView
     }
     log.end_ms = ms_since(start);
   };
-  if (options_.sequential) {
+  if (static_source_ != nullptr) {
+    logs.back().begin_ms = ms_since(start);
+    static_source_->start(in, std::min(at.sink, in.pos + 1), std::min(at.window, in.pos + 1));
+    if (options_.sequential) finish_static(in, at, start, logs.back());
+    parallel_for(size(searches), run);
+    if (!options_.sequential) finish_static(in, at, start, logs.back());
+  } else if (options_.sequential) {
     const std::size_t first = size(searches);
     parallel_for(logs.size() - first, [&](std::size_t i, int thread) { run(first + i, thread); });
     parallel_for(first, run);

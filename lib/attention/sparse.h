@@ -10,10 +10,12 @@
 // takes the growth back.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "kernels/partial.h"
@@ -40,6 +42,17 @@ struct SparseOptions {
   std::optional<index::IndexSpec> index;
 };
 
+// Attention to the static set by another device, while the CPU retrieves.
+class StaticSource {
+ public:
+  virtual ~StaticSource() = default;
+  // Sets about attending to positions [0, sink) and [window, in.pos]; returns at once.
+  virtual void start(const model::AttendInput& in, std::int64_t sink, std::int64_t window) = 0;
+  // Waits for it: heads[h] = its partial result, in the memory of their acc. Returns the
+  // milliseconds that the device was at it.
+  virtual double finish(std::span<kernels::Partial> heads) = 0;
+};
+
 class SparseAttention : public model::AttentionPolicy {
  public:
   SparseAttention(const AttentionShape& shape, const SparseOptions& options);
@@ -64,6 +77,10 @@ class SparseAttention : public model::AttentionPolicy {
 
   model::AttendStats attend(const model::AttendInput& in, MatView<float> out) override;
 
+  // Who attends to the static set; null: this object, on the CPU. It must outlive the next
+  // attend().
+  void set_static_source(StaticSource* source) { static_source_ = source; }
+
   int index_count() const { return indexes_ ? indexes_->count() : 0; }  // how many build() makes
   IndexTotals totals() const;                                           // of the build
   std::int64_t indexed_begin() const { return begin_; }
@@ -73,6 +90,7 @@ class SparseAttention : public model::AttentionPolicy {
   const std::vector<std::vector<std::uint32_t>>& last_retrieved() const { return positions_; }
 
  private:
+  using Clock = std::chrono::steady_clock;
   // What one task of a decode step did; summed in task order, so counters repeat exactly.
   struct TaskLog {
     double search_ms = 0, gather_ms = 0, static_ms = 0;
@@ -111,9 +129,12 @@ class SparseAttention : public model::AttentionPolicy {
                    TaskLog& log);
   void add_tail(const model::AttendInput& in, int kv_head, int part, TaskLog& log);
   void attend_static(const model::AttendInput& in, const Ranges& at, int kv_head, TaskLog& log);
+  void finish_static(const model::AttendInput& in, const Ranges& at, Clock::time_point start,
+                     TaskLog& log);
 
   AttentionShape shape_;
   SparseOptions options_;
+  StaticSource* static_source_ = nullptr;
   model::ExactAttention exact_;             // prefill
   std::vector<std::uint32_t> group_heads_;  // 0, 1, ... of a group
   int parts_ = 1;  // row ranges a group is split into when there are more threads

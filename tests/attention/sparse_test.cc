@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <set>
+#include <utility>
 
 #include "lib/core/parallel.h"
 #include "tests/support/random.h"
@@ -103,6 +105,58 @@ TEST_F(SparseTest, WithEverythingRetrievedEqualsFullAttention) {
     SparseAttention all = make(with_index(spec, kPrompt, 8));
     EXPECT_LE(relative_l2(full, run(all, q)), 1e-5) << spec;
   }
+}
+
+// Attends to the static set as SparseAttention would; notes that it was begun before it was
+// awaited.
+class OtherHands : public StaticSource {
+ public:
+  void start(const model::AttendInput& in, std::int64_t sink, std::int64_t window) override {
+    begun_ = true;
+    in_ = in;
+    ranges_ = {{{0, sink}, {window, in.pos + 1}}};
+  }
+  double finish(std::span<kernels::Partial> heads) override {
+    EXPECT_TRUE(std::exchange(begun_, false));
+    for (std::size_t h = 0; h < heads.size(); ++h)
+      for (const auto& [begin, end] : ranges_)
+        kernels::attend_partial<kernels::Level::kScalar>(
+            {.q = in_.q.row(0) + h * 16,
+             .q_stride = 16,
+             .group = 1,
+             .kv = in_.cache->rows(in_.layer, static_cast<int>(h / 3)),
+             .first = static_cast<std::size_t>(begin),
+             .n = static_cast<std::size_t>(end - begin),
+             .scale = in_.scale,
+             .out = &heads[h]});
+    return 1e6;  // longer than the step itself
+  }
+
+ private:
+  bool begun_ = false;
+  model::AttendInput in_;
+  std::array<std::pair<std::int64_t, std::int64_t>, 2> ranges_;
+};
+
+TEST_F(SparseTest, TheStaticSetMayBeAttendedByOthers) {
+  const Matrix<float> q = random_matrix(1, 96, 5);
+  for (const bool sequential : {false, true})
+    for (const double top_p : {1.0, 0.5}) {
+      SparseOptions options = with_index("flat", 10);
+      options.sequential = sequential;
+      options.cut.top_p = top_p;
+      SparseAttention own = make(options), shared = make(options);
+      OtherHands others;
+      shared.set_static_source(&others);
+      const Matrix<float> want = run(own, q);
+      const model::AttendStats own_stats = stats_;
+      const Matrix<float> got = run(shared, q);
+      for (std::size_t i = 0; i < 96; ++i) ASSERT_NEAR(got.data()[i], want.data()[i], 5e-6);
+      EXPECT_EQ(stats_.bytes, own_stats.bytes);
+      EXPECT_EQ(stats_.distances, own_stats.distances);
+      EXPECT_EQ(stats_.static_busy_ms, 1e6);
+      EXPECT_LT(stats_.overlap_ms, 1e6);  // of the wall, not of what the others say
+    }
 }
 
 TEST_F(SparseTest, LayersWithAWindowAreExactAndHaveNoIndex) {
