@@ -311,8 +311,8 @@ int run_decode(const DecodeOptions& o, const cli::CommonOptions& common) {
     const auto [runs, refused] = plan.fitting(wanted, length + more);
     if (!runs.empty()) {
       ModelContext context(o.model, o.sparse, in,
-                           std::span(in.ids).first(static_cast<std::size_t>(prompt)),
-                           length + more);
+                           std::span(in.ids).first(static_cast<std::size_t>(prompt)), length + more,
+                           o.batch);
       ModePolicies policies(runs, context, common.seed);
       if (snapshot)
         context.restore(runs, *snapshot);

@@ -15,15 +15,15 @@ namespace ra::bench_app {
 
 namespace {
 
-ModePolicy make_policy(const ModeRun& run, const model::Config& config) {
+ModePolicy make_policy(const ModeRun& run, const ModelContext& context) {
   ModePolicy m{.run = run};
   if (run.mode->dense) {
-    m.policy = std::make_unique<model::ExactAttention>();
+    m.policy = context.device().exact_attention();
   } else {
-    auto sparse =
-        std::make_unique<attention::SparseAttention>(attention::shape_of(config), run.sparse);
+    auto sparse = std::make_unique<attention::SparseAttention>(
+        attention::shape_of(context.input().model.config), run.sparse);
     m.sparse = sparse.get();
-    m.policy = std::move(sparse);
+    m.policy = context.device().policy(std::move(sparse));
   }
   return m;
 }
@@ -42,8 +42,7 @@ void build_policy(ModePolicy& m, const ModelContext& context, const model::KvCac
 ModePolicies::ModePolicies(const std::vector<ModeRun>& runs, const ModelContext& context,
                            std::uint64_t seed)
     : context_(context), seed_(seed) {
-  for (const ModeRun& run : runs)
-    policies_.push_back(make_policy(run, context.input().model.config));
+  for (const ModeRun& run : runs) policies_.push_back(make_policy(run, context));
 }
 
 void ModePolicies::build_complete() {
@@ -68,7 +67,7 @@ std::vector<ModePolicy> ModePolicies::build() {
 
 ModePolicy policy_beside(const ModePolicy& mode, const ModelContext& context,
                          const model::KvCache& cache, std::uint64_t seed) {
-  ModePolicy other = make_policy(mode.run, context.input().model.config);
+  ModePolicy other = make_policy(mode.run, context);
   build_policy(other, context, cache, seed, {});
   return other;
 }
@@ -118,6 +117,7 @@ Json model_config(const ModelOptions& o, const SparseModeOptions& sparse, const 
        {"train",
         index && index->needs_queries && context != nullptr ? Json(context->train(run)) : none}});
   add_limits(run, config);
+  if (o.device != "cpu") config["device"] = o.device;
   if (!o.rope.scaling.empty())
     config["rope_scaling"] = Json::parse(model::rope_scaling_json(in.model.config));
   return config;

@@ -15,7 +15,7 @@ namespace ra::bench_app {
 struct ModePolicy {
   ModeRun run;
   std::unique_ptr<model::AttentionPolicy> policy;
-  attention::SparseAttention* sparse = nullptr;  // the same object, if the mode has a static set
+  attention::SparseAttention* sparse = nullptr;  // in it, if the mode has a static set
   std::uint64_t build_peak_rss = 0;              // of the process, when the indexes were built
 };
 

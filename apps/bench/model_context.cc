@@ -76,15 +76,18 @@ std::unique_ptr<OutputLock> claim_snapshot(const ModelOptions& o, const SparseMo
 
 ModelContext::ModelContext(const ModelOptions& o, const SparseModeOptions& sparse,
                            const ModelInput& in, std::span<const std::int32_t> prompt,
-                           std::int64_t capacity)
+                           std::int64_t capacity, int sequences)
     : o_(o),
       sparse_(sparse),
       in_(in),
       prompt_(prompt),
       cache_(cache_shape(o, in, capacity)),
-      backend_(compute_of(o)),
-      exact_(compute_of(o)),
-      decoder_(in.model, backend_, cache_, exact_) {}
+      device_(attention::open_device({o.device, o.gpu_memory, compute_of(o)})),
+      exact_(device_->exact_attention()),
+      decoder_(in.model, device_->backend(), cache_, *exact_) {
+  device_->check_fits(in.model.config, in.model.weights, cache_.shape(),
+                      static_cast<std::size_t>(sequences));
+}
 
 void ModelContext::prefill(const std::vector<ModeRun>& runs, const std::string& kv_out,
                            const std::function<void()>& between_chunks) {

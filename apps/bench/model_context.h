@@ -13,12 +13,11 @@
 
 #include "apps/bench/model_input.h"
 #include "apps/bench/prefill_run.h"
+#include "lib/attention/compute_device.h"
 #include "lib/attention/layer_indexes.h"
 #include "lib/attention/query_moments.h"
 #include "lib/attention/train_queries.h"
 #include "lib/core/output_file.h"
-#include "lib/model/cpu_backend.h"
-#include "lib/model/exact_attention.h"
 #include "lib/model/kv_snapshot.h"
 
 namespace ra::bench_app {
@@ -37,9 +36,9 @@ std::unique_ptr<OutputLock> claim_snapshot(const ModelOptions& o, const SparseMo
 
 class ModelContext {
  public:
-  // Everything given must outlive it.
+  // Everything given must outlive it. `sequences` of the same prompt will decode together.
   ModelContext(const ModelOptions& o, const SparseModeOptions& sparse, const ModelInput& in,
-               std::span<const std::int32_t> prompt, std::int64_t capacity);
+               std::span<const std::int32_t> prompt, std::int64_t capacity, int sequences = 1);
 
   // Keeps of the queries what the indexes of `runs` learn from: second moments, or a sample; writes
   // a snapshot, with a sample, if `kv_out` is not empty. `between_chunks` is called after each
@@ -56,7 +55,8 @@ class ModelContext {
   model::KvCache& cache() { return cache_; }
   const model::KvCache& cache() const { return cache_; }
   model::Decoder& decoder() { return decoder_; }
-  model::ExactAttention& exact() { return exact_; }
+  model::AttentionPolicy& exact() { return *exact_; }
+  attention::ComputeDevice& device() const { return *device_; }
   // What the indexes of a run learn from; null if they need nothing.
   attention::TrainingOf training(const ModeRun& run) const;
   // The training queries of a prefill that still goes on, as far as it came.
@@ -75,8 +75,8 @@ class ModelContext {
   const ModelInput& in_;
   std::span<const std::int32_t> prompt_;
   model::KvCache cache_;
-  model::CpuBackend backend_;
-  model::ExactAttention exact_;
+  std::unique_ptr<attention::ComputeDevice> device_;
+  std::unique_ptr<model::AttentionPolicy> exact_;
   model::Decoder decoder_;
   std::unique_ptr<attention::TrainQueries> queries_;
   std::unique_ptr<attention::QueryMoments> moments_;

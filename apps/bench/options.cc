@@ -136,6 +136,12 @@ void bind(CLI::App& app, ModelOptions& o, const std::string& contexts_help) {
   app.add_option("--compute", o.compute, "auto, or f32 arithmetic throughout")
       ->check(CLI::IsMember({"auto", "f32"}))
       ->capture_default_str();
+  app.add_option("--device", o.device,
+                 "What the forward pass runs on: cpu, cuda or cuda:N. With cuda the static set's "
+                 "attention runs there too, beside the retrieval on the CPU")
+      ->capture_default_str();
+  app.add_option("--gpu-memory", o.gpu_memory,
+                 "Most bytes of the CUDA device to use, e.g. 20GiB; default 95 % of what is free");
   app.add_option("--load-mode", o.load_mode,
                  "Weights: read (into large pages, which decode reads faster) or mmap")
       ->check(CLI::IsMember({"mmap", "read"}))

@@ -36,6 +36,7 @@ struct ModelOptions {
               utf8 = "strict";
   std::string kv_in, kv_out;
   bool trust_kv = false, force = false;
+  std::string device = "cpu", gpu_memory;
   cli::RopeOptions rope;
 };
 // `contexts_help` says what the lengths of -c count.
