@@ -31,7 +31,7 @@ ra_setup
 
 jobs=$(nproc)
 if command -v ccache >/dev/null; then
-  export CMAKE_CXX_COMPILER_LAUNCHER=ccache
+  export CMAKE_CXX_COMPILER_LAUNCHER=ccache CMAKE_CUDA_COMPILER_LAUNCHER=ccache
 fi
 step "build: release"
 cmake --preset release -DRA_WERROR=ON -DPython3_EXECUTABLE="$ra_python" >"$results/configure-release.log" ||
@@ -54,6 +54,18 @@ for level in scalar avx2 avx512; do
     echo "level $level: not on this CPU"
   fi
 done
+
+nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null || true)
+if [[ -n "$nvcc" ]]; then
+  step "CUDA: the device's code built for one architecture; its tests, where there is a device"
+  cmake --preset cuda -DRA_WERROR=ON -DRA_BENCHMARKS=OFF -DCMAKE_CUDA_ARCHITECTURES=90 \
+    -DCUDAToolkit_ROOT="$(dirname "$(dirname "$nvcc")")" -DPython3_EXECUTABLE="$ra_python" \
+    >"$results/configure-cuda.log" || { cat "$results/configure-cuda.log"; exit 1; }
+  cmake --build --preset cuda --target cuda_test cuda_model_test cuda_attention_test -- -j"$jobs" | tail -n 1
+  run ctest --test-dir build/cuda -L gpu --output-on-failure --quiet --output-junit "$PWD/$results/cuda.xml"
+else
+  echo "CUDA: no nvcc here; the device's code is tested on its emulation only"
+fi
 
 step "counters of every level against the accepted ones"
 run experiments/regression/counters.sh build/release
