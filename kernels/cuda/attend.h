@@ -6,6 +6,7 @@
 #include <cuda_runtime.h>
 
 #include <cstddef>
+#include <cstdint>
 
 #include "kernels/attend.h"
 
@@ -34,24 +35,29 @@ struct DevicePartials {
 };
 
 // Attention of the query heads q [kv_heads * group, head_dim] of one token to the keys of two
-// disjoint ranges. Part (head, split) lies at head * splits + split; split s has keys
-// s * split_keys .. + split_keys of both ranges put together.
+// disjoint ranges; or, with `ids`, of head h to keys of its own, keys[0].first + ids[h * id_stride
+// + i], i < keys[0].count, and keys[1] is empty. Part (head, split) lies at head * part_stride +
+// split; split s has keys s * split_keys .. + split_keys of both ranges put together.
 struct AttendDecodeArgs {
   const float* q = nullptr;
   std::size_t group = 0;
   DeviceKeys kv;
   KeyRange keys[2];
+  const std::uint32_t* ids = nullptr;
+  std::size_t id_stride = 0;
   float scale = 1;
   std::size_t splits = 1, split_keys = 0;
   DevicePartials out;
+  std::size_t part_stride = 1;
 };
 void attend_decode(cudaStream_t stream, const AttendDecodeArgs& a);
-// Blocks of one split: what KeySplits (grid.h) needs.
+// Blocks of one split: what KeySplits (grid.h) needs. Heads with keys of their own are kv_heads
+// with a group of 1 here.
 std::size_t attend_decode_blocks(std::size_t kv_heads, std::size_t group);
 
 // The parts of each head as one: head h of `out` from parts h * splits .. + splits, in order, not
-// divided by its sum; or, with `finished`, divided: rows of it [heads, value_dim], and `out`
-// unused.
+// divided by its sum (at most those of two KeySplits); or, with `finished`, divided: rows of it
+// [heads, value_dim], and `out` unused.
 struct MergeArgs {
   DevicePartials parts;
   std::size_t heads = 0, splits = 1, value_dim = 0;

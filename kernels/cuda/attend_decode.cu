@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cuda/attend.h"
 #include "kernels/cuda/key_rows.cuh"
+#include "kernels/cuda/key_teams.cuh"
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/reduce.cuh"
 
@@ -8,12 +9,11 @@ namespace ra::cuda {
 namespace {
 
 constexpr unsigned kWarps = 4;
-constexpr unsigned kMostRows = 8;  // query heads that share one reading of the keys
 
-// `lanes` neighbouring threads share a key, eight elements each, and so a warp has 32 / lanes keys
-// under way. Every such team keeps its own online softmax of up to `rows` query heads; teams, then
-// warps, are merged at the end. blockIdx: split, KV head, tile of query heads.
-template <class T, unsigned lanes, unsigned rows>
+// Every team keeps its own online softmax of up to `rows` query heads; teams, then warps, are
+// merged at the end. blockIdx: split, KV head, tile of query heads; of `listed` keys: split, query
+// head.
+template <class T, unsigned lanes, unsigned rows, bool listed>
 __global__ void __launch_bounds__(kWarps* kWarpSize) attend_split(AttendDecodeArgs a) {
   constexpr unsigned kTeams = kWarpSize / lanes, kWidth = lanes * kChunk;
   __shared__ float shared_max[kWarps][rows], shared_sum[kWarps][rows];
@@ -22,12 +22,14 @@ __global__ void __launch_bounds__(kWarps* kWarpSize) attend_split(AttendDecodeAr
   const auto value_dim = static_cast<unsigned>(a.kv.value_dim);
   const unsigned warp = threadIdx.x / kWarpSize, lane = threadIdx.x % kWarpSize;
   const unsigned team = lane / lanes, column = lane % lanes * kChunk;
+  const std::size_t group = listed ? 1 : a.group;  // that shares its keys
+  const std::size_t kv_head = listed ? blockIdx.y / a.group : blockIdx.y;
   const std::size_t first_row = std::size_t{blockIdx.z} * rows;
-  const std::size_t first_head = blockIdx.y * a.group + first_row;
-  const std::size_t left = a.group - first_row;
+  const std::size_t first_head = blockIdx.y * group + first_row;
+  const std::size_t left = group - first_row;
   const unsigned used = left < rows ? static_cast<unsigned>(left) : rows;
-  const T* k = static_cast<const T*>(a.kv.k) + blockIdx.y * a.kv.capacity * head_dim;
-  const T* v = static_cast<const T*>(a.kv.v) + blockIdx.y * a.kv.capacity * value_dim;
+  const T* k = static_cast<const T*>(a.kv.k) + kv_head * a.kv.capacity * head_dim;
+  const T* v = static_cast<const T*>(a.kv.v) + kv_head * a.kv.capacity * value_dim;
 
   float q[rows][kChunk], acc[rows][kChunk], max[rows], sum[rows];
 #pragma unroll
@@ -47,8 +49,9 @@ __global__ void __launch_bounds__(kWarps* kWarpSize) attend_split(AttendDecodeAr
     const std::size_t j = round + team;
     const bool valid = j < end;
     const std::size_t at = valid ? j : begin;
-    const std::size_t key =
-        at < a.keys[0].count ? a.keys[0].first + at : a.keys[1].first + (at - a.keys[0].count);
+    const std::size_t key = listed ? a.keys[0].first + a.ids[blockIdx.y * a.id_stride + at]
+                            : at < a.keys[0].count ? a.keys[0].first + at
+                                                   : a.keys[1].first + (at - a.keys[0].count);
     float key_chunk[kChunk], value_chunk[kChunk];
     load_chunk(k + key * head_dim, column, head_dim, key_chunk);
     load_chunk(v + key * value_dim, column, value_dim, value_chunk);
@@ -108,7 +111,7 @@ __global__ void __launch_bounds__(kWarps* kWarpSize) attend_split(AttendDecodeAr
       keep[w] = rescale(shared_max[w][r], common);
       total_sum += keep[w] * shared_sum[w][r];
     }
-    const std::size_t part = (first_head + r) * a.splits + blockIdx.x;
+    const std::size_t part = (first_head + r) * a.part_stride + blockIdx.x;
     for (unsigned i = threadIdx.x; i < value_dim; i += blockDim.x) {
       float value = 0;
       for (unsigned w = 0; w < kWarps; ++w) value += keep[w] * shared_acc[w][r][i];
@@ -118,30 +121,6 @@ __global__ void __launch_bounds__(kWarps* kWarpSize) attend_split(AttendDecodeAr
   }
 }
 
-// Query heads that one block takes: the group, or as many of it as there are registers for.
-constexpr unsigned tile_rows(std::size_t group) {
-  return group == 1 ? 1 : group <= 4 ? 4 : kMostRows;
-}
-
-template <class T, unsigned lanes>
-void launch_tiles(cudaStream_t stream, const AttendDecodeArgs& a) {
-  const unsigned rows = tile_rows(a.group);
-  const dim3 grid(static_cast<unsigned>(a.splits), static_cast<unsigned>(a.kv.kv_heads),
-                  static_cast<unsigned>(divide_up<std::size_t>(a.group, rows)));
-  const dim3 block(kWarps * kWarpSize);
-  if (rows == 1) return launch(stream, grid, block, attend_split<T, lanes, 1>, a);
-  if (rows == 4) return launch(stream, grid, block, attend_split<T, lanes, 4>, a);
-  launch(stream, grid, block, attend_split<T, lanes, kMostRows>, a);
-}
-
-template <class T>
-void launch_lanes(cudaStream_t stream, const AttendDecodeArgs& a) {
-  const std::size_t dim = std::max(a.kv.head_dim, a.kv.value_dim);
-  if (dim <= 64) return launch_tiles<T, 8>(stream, a);
-  if (dim <= 128) return launch_tiles<T, 16>(stream, a);
-  launch_tiles<T, 32>(stream, a);
-}
-
 }  // namespace
 
 std::size_t attend_decode_blocks(std::size_t kv_heads, std::size_t group) {
@@ -149,10 +128,20 @@ std::size_t attend_decode_blocks(std::size_t kv_heads, std::size_t group) {
 }
 
 void attend_decode(cudaStream_t stream, const AttendDecodeArgs& a) {
-  if (a.kv.type == kernels::KvType::kF32)
-    launch_lanes<float>(stream, a);
-  else
-    launch_lanes<bf16>(stream, a);
+  const bool listed = a.ids != nullptr;
+  const unsigned rows = tile_rows(listed ? 1 : a.group);
+  const std::size_t heads = a.kv.kv_heads * a.group;
+  const dim3 grid(static_cast<unsigned>(a.splits),
+                  static_cast<unsigned>(listed ? heads : a.kv.kv_heads),
+                  static_cast<unsigned>(listed ? 1 : divide_up<std::size_t>(a.group, rows)));
+  const dim3 block(kWarps * kWarpSize);
+  with_teams(a.kv.type, std::max(a.kv.head_dim, a.kv.value_dim), rows,
+             [&]<class T, unsigned lanes, unsigned tile>() {
+               if (!listed)
+                 return launch(stream, grid, block, attend_split<T, lanes, tile, false>, a);
+               if constexpr (tile == 1)
+                 launch(stream, grid, block, attend_split<T, lanes, 1, true>, a);
+             });
 }
 
 }  // namespace ra::cuda

@@ -10,7 +10,7 @@ constexpr unsigned kThreads = 128;
 
 // One block a head; every thread finds the common maximum for itself.
 __global__ void merge(MergeArgs a) {
-  __shared__ float keep[KeySplits::kMostSplits];
+  __shared__ float keep[2 * KeySplits::kMostSplits];
   const std::size_t first = blockIdx.x * a.splits;
   float common = -INFINITY;
   for (std::size_t s = 0; s < a.splits; ++s) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One block a row. The k-th best rank is found byte by byte (radix select); then those not below it
-// are gathered and sorted.
+// One block a row or piece of it. The k-th best rank is found byte by byte (radix select); then
+// those not below it are gathered and sorted.
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/rank.cuh"
 #include "kernels/cuda/reduce.cuh"
@@ -69,9 +69,12 @@ __device__ void sort_descending(Rank* ranks, unsigned size) {
 __global__ void __launch_bounds__(kThreads) topk_row(TopkArgs a) {
   __shared__ Rank best[kMostTopk];
   __shared__ unsigned found;
-  const std::size_t first = blockIdx.x * a.score_stride;
-  const Row row{a.scores + first, a.ids != nullptr ? a.ids + first : nullptr, a.first_id, a.n};
-  const auto k = static_cast<unsigned>(a.k < a.n ? a.k : a.n);
+  const std::size_t begin = blockIdx.y * a.piece, first = blockIdx.x * a.score_stride + begin;
+  const std::size_t n = a.n - begin < a.piece ? a.n - begin : a.piece;
+  const Row row{a.scores + first, a.ids != nullptr ? a.ids + first : nullptr,
+                a.first_id + static_cast<std::uint32_t>(begin), n};
+  const auto width = static_cast<unsigned>(a.k < a.piece ? a.k : a.piece);
+  const auto k = n < width ? static_cast<unsigned>(n) : width;
   unsigned size = 1;
   while (size < k) size *= 2;
   if (threadIdx.x == 0) found = 0;
@@ -80,9 +83,11 @@ __global__ void __launch_bounds__(kThreads) topk_row(TopkArgs a) {
   for (std::size_t i = threadIdx.x; i < row.n; i += kThreads)
     if (const Rank rank = row.rank(i); rank >= floor) best[atomicAdd(&found, 1u)] = rank;
   sort_descending(best, size);
-  for (unsigned i = threadIdx.x; i < k; i += kThreads) {
-    a.out_ids[blockIdx.x * a.out_stride + i] = id_of(best[i]);
-    a.out_scores[blockIdx.x * a.out_stride + i] = score_of(best[i]);
+  const std::size_t to = blockIdx.x * a.out_stride + std::size_t{blockIdx.y} * width;
+  for (unsigned i = threadIdx.x; i < width; i += kThreads) {
+    const Rank rank = i < k ? best[i] : 0;
+    a.out_ids[to + i] = id_of(rank);
+    a.out_scores[to + i] = score_of(rank);
   }
 }
 
@@ -108,8 +113,12 @@ __global__ void best_of_row(BestColumnArgs a) {
 }  // namespace
 
 void topk(cudaStream_t stream, const TopkArgs& a) {
-  if (a.rows > 0 && a.n > 0 && a.k > 0)
-    launch(stream, {static_cast<unsigned>(a.rows)}, {kThreads}, topk_row, a);
+  if (a.rows == 0 || a.n == 0 || a.k == 0) return;
+  TopkArgs pieces = a;
+  if (a.piece == 0) pieces.piece = a.n;
+  const dim3 grid(static_cast<unsigned>(a.rows),
+                  static_cast<unsigned>(divide_up(a.n, pieces.piece)));
+  launch(stream, grid, {kThreads}, topk_row, pieces);
 }
 
 void best_column(cudaStream_t stream, const BestColumnArgs& a) {

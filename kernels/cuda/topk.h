@@ -19,6 +19,10 @@ struct TopkArgs {
   const std::uint32_t* ids = nullptr;  // [rows, n] of the same stride, or null: first_id + 0..n-1
   std::uint32_t first_id = 0;
   std::size_t rows = 0, n = 0, k = 0;
+  // Rows in pieces of so many scores, the last of the rest, each searched for itself; 0: of n. The
+  // best of piece p of row r lie at r * out_stride + p * min(k, piece); of a last piece that has
+  // fewer, NaN of the largest id follow, which rank below all others.
+  std::size_t piece = 0;
   std::uint32_t* out_ids = nullptr;
   float* out_scores = nullptr;
   std::size_t out_stride = 0;

@@ -34,7 +34,8 @@ cuda::MergeArgs CudaDecode::queue_parts(const AttendInput& in, const cuda::KeyRa
                                                 .scale = in.scale,
                                                 .splits = splits.count,
                                                 .split_keys = splits.length,
-                                                .out = out});
+                                                .out = out,
+                                                .part_stride = splits.count});
   return {.parts = out, .heads = heads, .splits = splits.count, .value_dim = kv.value_dim};
 }
 

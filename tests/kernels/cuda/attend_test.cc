@@ -3,10 +3,10 @@
 
 #include <cmath>
 #include <limits>
-#include <optional>
 #include <vector>
 
 #include "kernels/attend.h"
+#include "tests/kernels/cuda/host_keys.h"
 #include "tests/support/cuda/machine.h"
 #include "tests/support/random.h"
 
@@ -14,49 +14,9 @@ namespace ra::cuda {
 namespace {
 
 using kernels::KvType;
+using testing::HostKeys;
 using testing::OnDevice;
-using testing::random_bf16;
 using testing::random_floats;
-
-// Keys and values of all KV heads on the host and on the device.
-struct Keys {
-  Keys(std::size_t heads, std::size_t capacity, std::size_t head_dim, std::size_t value_dim,
-       KvType type)
-      : k(heads * capacity * head_dim),
-        v(heads * capacity * value_dim),
-        k16(random_bf16(k.size(), 11)),
-        v16(random_bf16(v.size(), 12)),
-        view{.type = type,
-             .kv_heads = heads,
-             .capacity = capacity,
-             .head_dim = head_dim,
-             .value_dim = value_dim} {
-    for (std::size_t i = 0; i < k.size(); ++i) k[i] = to_float(k16[i]);
-    for (std::size_t i = 0; i < v.size(); ++i) v[i] = to_float(v16[i]);
-    upload();
-  }
-  void upload() {
-    if (view.type == KvType::kF32) {
-      dk.emplace(k), dv.emplace(v);
-      view.k = dk->data(), view.v = dv->data();
-    } else {
-      dk16.emplace(k16), dv16.emplace(v16);
-      view.k = dk16->data(), view.v = dv16->data();
-    }
-  }
-  kernels::KvRows rows(std::size_t head) const {
-    return {.k = k.data() + head * view.capacity * view.head_dim,
-            .v = v.data() + head * view.capacity * view.value_dim,
-            .type = KvType::kF32,
-            .head_dim = view.head_dim,
-            .value_dim = view.value_dim};
-  }
-  std::vector<float> k, v;
-  std::vector<bf16> k16, v16;
-  DeviceKeys view;
-  std::optional<OnDevice<float>> dk, dv;
-  std::optional<OnDevice<bf16>> dk16, dv16;
-};
 
 struct HostPartials {
   std::vector<float> max, sum, acc;
@@ -65,7 +25,7 @@ struct HostPartials {
 class CudaAttendTest : public testing::DeviceTest {
  protected:
   // Of each query head over both ranges: merged on the device from `splits` parts.
-  static HostPartials decode(const Keys& keys, const std::vector<float>& q, std::size_t group,
+  static HostPartials decode(const HostKeys& keys, const std::vector<float>& q, std::size_t group,
                              const KeyRange (&ranges)[2], float scale, std::size_t splits,
                              std::vector<float>* finished) {
     const Stream stream;
@@ -84,7 +44,8 @@ class CudaAttendTest : public testing::DeviceTest {
                                  .scale = scale,
                                  .splits = splits,
                                  .split_keys = (total + splits - 1) / splits,
-                                 .out = parts});
+                                 .out = parts,
+                                 .part_stride = splits});
     MergeArgs merge{.parts = parts,
                     .heads = heads,
                     .splits = splits,
@@ -97,7 +58,7 @@ class CudaAttendTest : public testing::DeviceTest {
     return {out_max.host(stream), out_sum.host(stream), out_acc.host(stream)};
   }
 
-  static HostPartials scalar(const Keys& keys, const std::vector<float>& q, std::size_t group,
+  static HostPartials scalar(const HostKeys& keys, const std::vector<float>& q, std::size_t group,
                              const KeyRange (&ranges)[2], float scale) {
     const std::size_t heads = keys.view.kv_heads * group, d = keys.view.head_dim,
                       dv = keys.view.value_dim;
@@ -125,7 +86,7 @@ class CudaAttendTest : public testing::DeviceTest {
                  << "group=" << group << " d=" << d << " dv=" << dv << " keys=" << ranges[0].count
                  << '+' << ranges[1].count << " splits=" << splits
                  << " type=" << static_cast<int>(type));
-    const Keys keys(kv_heads, ranges[1].first + ranges[1].count + 3, d, dv, type);
+    const HostKeys keys(kv_heads, ranges[1].first + ranges[1].count + 3, d, dv, type);
     const auto q = random_floats(kv_heads * group * d, 13);
     const float scale = 1 / std::sqrt(static_cast<float>(d));
     std::vector<float> finished;
@@ -141,9 +102,9 @@ class CudaAttendTest : public testing::DeviceTest {
     }
   }
 
-  static std::vector<float> causal(const Keys& keys, const std::vector<float>& q, std::size_t group,
-                                   std::size_t tokens, std::size_t pos0, std::size_t window,
-                                   float scale) {
+  static std::vector<float> causal(const HostKeys& keys, const std::vector<float>& q,
+                                   std::size_t group, std::size_t tokens, std::size_t pos0,
+                                   std::size_t window, float scale) {
     const Stream stream;
     const std::size_t heads = keys.view.kv_heads * group;
     const OnDevice<float> dq(q),
@@ -166,7 +127,7 @@ class CudaAttendTest : public testing::DeviceTest {
     SCOPED_TRACE(::testing::Message()
                  << "group=" << group << " d=" << d << " dv=" << dv << " tokens=" << tokens
                  << " pos0=" << pos0 << " window=" << window << " type=" << static_cast<int>(type));
-    const Keys keys(kv_heads, pos0 + tokens + 2, d, dv, type);
+    const HostKeys keys(kv_heads, pos0 + tokens + 2, d, dv, type);
     const std::size_t heads = kv_heads * group;
     const auto q = random_floats(tokens * heads * d, 14);
     const float scale = 1 / std::sqrt(static_cast<float>(d));
@@ -213,7 +174,7 @@ TEST_P(CudaAttendTest, TwoRangesAreTheStaticSet) {
 
 TEST_P(CudaAttendTest, AnEmptyPartIsNeutral) {
   // Three splits of two keys: the last one has none.
-  const Keys keys(1, 4, 64, 64, KvType::kF32);
+  const HostKeys keys(1, 4, 64, 64, KvType::kF32);
   const auto q = random_floats(64, 1);
   const KeyRange ranges[2] = {{0, 2}, {0, 0}};
   const HostPartials one = decode(keys, q, 1, ranges, 0.1f, 1, nullptr),
@@ -228,7 +189,7 @@ TEST_P(CudaAttendTest, AnEmptyPartIsNeutral) {
 }
 
 TEST_P(CudaAttendTest, ADominantKeyTakesAllTheWeightAndNanStaysVisible) {
-  Keys keys(1, 100, 64, 64, KvType::kF32);
+  HostKeys keys(1, 100, 64, 64, KvType::kF32);
   std::fill(keys.k.begin(), keys.k.end(), -100.0f);
   std::fill_n(keys.k.begin() + 77 * 64, 64, 100.0f);
   keys.upload();
@@ -241,6 +202,71 @@ TEST_P(CudaAttendTest, ADominantKeyTakesAllTheWeightAndNanStaysVisible) {
   keys.k[50 * 64] = std::numeric_limits<float>::quiet_NaN();
   keys.upload();
   EXPECT_TRUE(std::isnan(decode(keys, q, 1, ranges, 1, 3, nullptr).acc[0]));
+}
+
+// What found keys are: of each query head its own, in any order, beside the static set.
+TEST_P(CudaAttendTest, OwnKeysJoinThoseOfRangesAsPartsOfTheSameHead) {
+  for (const std::size_t d : {64u, 80u, 256u})
+    for (const std::size_t group : {1u, 3u, 9u})
+      for (const std::size_t n : {1u, 31u, 70u}) {
+        const Stream stream;
+        const std::size_t heads = 2 * group, own_splits = n > 1 ? 2 : 1, splits = 1 + own_splits,
+                          stride = n + 2;
+        const HostKeys keys(2, 300, d, d, group == 3 ? KvType::kF32 : KvType::kBf16);
+        const auto q = random_floats(heads * d, 13);
+        std::vector<std::uint32_t> ids(heads * stride, 999'999);
+        for (std::size_t h = 0; h < heads; ++h)
+          for (std::size_t i = 0; i < n; ++i)  // 37 and 256 have no common factor
+            ids[h * stride + i] = static_cast<std::uint32_t>((37 * i + 11 * h) % 256);
+        const OnDevice<float> dq(q), out(std::vector<float>(heads * d)),
+            max(std::vector<float>(heads * splits)), sum(std::vector<float>(heads * splits)),
+            acc(std::vector<float>(heads * splits * d));
+        const OnDevice<std::uint32_t> dids(ids);
+        const float scale = 1 / std::sqrt(static_cast<float>(d));
+        AttendDecodeArgs a{.q = dq.data(),
+                           .group = group,
+                           .kv = keys.view,
+                           .keys = {{0, 10}, {290, 5}},
+                           .scale = scale,
+                           .split_keys = 15,
+                           .out = {max.data(), sum.data(), acc.data()},
+                           .part_stride = splits};
+        attend_decode(stream.get(), a);
+        a.keys[0] = {20, n};
+        a.keys[1] = {};
+        a.ids = dids.data();
+        a.id_stride = stride;
+        a.splits = own_splits;
+        a.split_keys = (n + own_splits - 1) / own_splits;
+        a.out = {max.data() + 1, sum.data() + 1, acc.data() + d};
+        attend_decode(stream.get(), a);
+        merge_partials(stream.get(), {.parts = {max.data(), sum.data(), acc.data()},
+                                      .heads = heads,
+                                      .splits = splits,
+                                      .value_dim = d,
+                                      .out = {},
+                                      .finished = out.data()});
+        const auto got = out.host(stream);
+        for (std::size_t h = 0; h < heads; ++h) {
+          std::vector<float> acc_of_head(d);
+          kernels::Partial want{.acc = acc_of_head.data()};
+          std::vector<std::uint32_t> rows;
+          for (std::uint32_t i = 0; i < 10; ++i) rows.push_back(i);
+          for (std::uint32_t i = 290; i < 295; ++i) rows.push_back(i);
+          for (std::size_t i = 0; i < n; ++i) rows.push_back(20 + ids[h * stride + i]);
+          kernels::attend_partial<kernels::Level::kScalar>({.q = q.data() + h * d,
+                                                            .q_stride = d,
+                                                            .group = 1,
+                                                            .kv = keys.rows(h / group),
+                                                            .ids = rows.data(),
+                                                            .n = rows.size(),
+                                                            .scale = scale,
+                                                            .out = &want});
+          for (std::size_t j = 0; j < d; ++j)
+            ASSERT_NEAR(got[h * d + j], want.acc[j] / want.sum, 5e-6)
+                << "d=" << d << " group=" << group << " n=" << n << " head=" << h;
+        }
+      }
 }
 
 TEST_P(CudaAttendTest, CausalMatchesScalarAtOddTokenCounts) {
@@ -263,7 +289,7 @@ TEST_P(CudaAttendTest, CausalMatchesScalarWithEveryWindow) {
 }
 
 TEST_P(CudaAttendTest, CausalReadsNoKeyAfterTheTileNorBeforeItsWindows) {
-  Keys keys(1, 60, 64, 64, KvType::kF32);
+  HostKeys keys(1, 60, 64, 64, KvType::kF32);
   for (std::size_t i = 0; i < 10 * 64; ++i) keys.k[i] = keys.v[i] = std::nanf("");
   for (std::size_t i = 50 * 64; i < keys.k.size(); ++i) keys.k[i] = keys.v[i] = std::nanf("");
   keys.upload();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cuda/topk.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -28,8 +29,16 @@ class CudaTopkTest : public testing::DeviceTest {
     const OnDevice<float> ds(scores, 1), out_scores(std::vector<float>(rows * (kept + 1), 9.0f));
     const OnDevice<std::uint32_t> did(ids.empty() ? std::vector<std::uint32_t>(1) : ids),
         out_ids(std::vector<std::uint32_t>(rows * (kept + 1), 9u));
-    topk(stream.get(), {ds.data(), stride, ids.empty() ? nullptr : did.data(), 100, rows, n, k,
-                        out_ids.data(), out_scores.data(), kept + 1});
+    topk(stream.get(), {.scores = ds.data(),
+                        .score_stride = stride,
+                        .ids = ids.empty() ? nullptr : did.data(),
+                        .first_id = 100,
+                        .rows = rows,
+                        .n = n,
+                        .k = k,
+                        .out_ids = out_ids.data(),
+                        .out_scores = out_scores.data(),
+                        .out_stride = kept + 1});
     const auto got_ids = out_ids.host(stream);
     const auto got_scores = out_scores.host(stream);
     for (std::size_t r = 0; r < rows; ++r) {
@@ -77,6 +86,57 @@ TEST_P(CudaTopkTest, NanAndInfinitiesHaveTheirPlace) {
   auto scores = random_floats(100, 1);
   scores[5] = kNan, scores[6] = kInf, scores[7] = -kInf, scores[8] = -kNan, scores[9] = kInf;
   for (const std::size_t k : {1u, 3u, 97u, 99u, 100u}) expect_matches(scores, {}, 1, 100, k);
+}
+
+// The best of the pieces' best are those of the row, and a short last piece is filled up.
+TEST_P(CudaTopkTest, PiecesTogetherHaveTheBestOfTheRow) {
+  const Stream stream;
+  const std::size_t rows = 3, k = 40;
+  for (const std::size_t n : {200u, 223u, 400u, 401u}) {
+    auto scores = random_floats(rows * n, n);
+    scores[5] = kNan, scores[n + 7] = kInf, scores[n - 1] = kInf;
+    std::fill_n(scores.begin() + static_cast<std::ptrdiff_t>(2 * n), n - 10, -kInf);
+    const std::size_t piece = 100, pieces = (n + piece - 1) / piece, width = pieces * k;
+    const OnDevice<float> ds(scores), best(std::vector<float>(rows * (width + k)));
+    const OnDevice<std::uint32_t> ids(std::vector<std::uint32_t>(rows * (width + k)));
+    topk(stream.get(), {.scores = ds.data(),
+                        .score_stride = n,
+                        .rows = rows,
+                        .n = n,
+                        .k = k,
+                        .piece = piece,
+                        .out_ids = ids.data(),
+                        .out_scores = best.data(),
+                        .out_stride = width});
+    topk(stream.get(), {.scores = best.data(),
+                        .score_stride = width,
+                        .ids = ids.data(),
+                        .rows = rows,
+                        .n = width,
+                        .k = k,
+                        .out_ids = ids.data() + rows * width,
+                        .out_scores = best.data() + rows * width,
+                        .out_stride = k});
+    const auto got = ids.host(stream);
+    const auto got_scores = best.host(stream);
+    for (std::size_t p = n % piece; p > 0 && p < k; ++p) {
+      EXPECT_EQ(got[width - k + p], 0xffffffffu);
+      EXPECT_TRUE(std::isnan(got_scores[width - k + p]));
+    }
+    for (std::size_t r = 0; r < rows; ++r) {
+      std::vector<std::uint32_t> want(k);
+      std::vector<float> want_scores(k);
+      kernels::topk<kernels::Level::kScalar>({.scores = scores.data() + r * n,
+                                              .n = n,
+                                              .k = k,
+                                              .out_ids = want.data(),
+                                              .out_scores = want_scores.data()});
+      for (std::size_t i = 0; i < k; ++i) {
+        ASSERT_EQ(got[rows * width + r * k + i], want[i]) << "n=" << n << " row " << r;
+        ASSERT_EQ(got_scores[rows * width + r * k + i], want_scores[i]);
+      }
+    }
+  }
 }
 
 TEST_P(CudaTopkTest, BestColumnIsTopOneOfTheBiasedRow) {
