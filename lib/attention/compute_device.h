@@ -27,7 +27,8 @@ class ComputeDevice {
   virtual std::string name() const = 0;  // "cpu", or as the device calls itself
   virtual model::Backend& backend() = 0;
   virtual std::unique_ptr<model::AttentionPolicy> exact_attention() = 0;
-  // `sparse` with this device attending to the static set; on the CPU as it is.
+  // `sparse` with this device attending to the static set or, where the search is exact, to all
+  // that is found too; on the CPU as it is.
   virtual std::unique_ptr<model::AttentionPolicy> policy(
       std::unique_ptr<SparseAttention> sparse) = 0;
   // Throws Error: kNoMemory if what a run of `caches` KV caches needs on the device is above the

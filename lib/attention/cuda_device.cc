@@ -6,6 +6,7 @@
 
 #include "kernels/cuda/device.h"
 #include "lib/attention/compute_device.h"
+#include "lib/attention/cuda_knn.h"
 #include "lib/attention/cuda_sparse.h"
 #include "lib/core/error.h"
 #include "lib/core/memory.h"
@@ -40,6 +41,8 @@ class Cuda : public ComputeDevice {
     return std::make_unique<model::CudaAttention>(backend_);
   }
   std::unique_ptr<model::AttentionPolicy> policy(std::unique_ptr<SparseAttention> sparse) override {
+    if (CudaKnn::serves(sparse->options()))
+      return std::make_unique<CudaKnn>(backend_, std::move(sparse), knn_memory_);
     return std::make_unique<CudaSparse>(backend_, std::move(sparse));
   }
 
@@ -52,7 +55,10 @@ class Cuda : public ComputeDevice {
       fail_usage("--device",
                  fmt::format("heads of {}, CUDA kernels have at most {}", dim, cuda::kMostHeadDim),
                  "use --device cpu");
-    const auto needs = model::cuda_memory(config, weights, cache, caches, kChunk);
+    auto needs = model::cuda_memory(config, weights, cache, caches, kChunk);
+    const auto size = [](auto n) { return static_cast<std::size_t>(n); };
+    needs.push_back({"exact search", KnnMemory::bytes(size(config.n_heads), size(config.value_dim),
+                                                      size(cache.capacity))});
     const std::uint64_t required = total_bytes(needs);
     if (required <= limit_) return;
     const auto largest = std::ranges::max_element(
@@ -67,6 +73,7 @@ class Cuda : public ComputeDevice {
 
  private:
   model::CudaBackend backend_;
+  KnnMemory knn_memory_;  // of all policies: their work is in the backend's one stream
   std::string name_;
   std::uint64_t limit_ = 0;
 };

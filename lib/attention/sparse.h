@@ -81,6 +81,10 @@ class SparseAttention : public model::AttentionPolicy {
   // attend().
   void set_static_source(StaticSource* source) { static_source_ = source; }
 
+  const SparseOptions& options() const { return options_; }
+  // Whether a measured budget gave every head a k of its own.
+  bool k_by_head() const { return !shares_.empty(); }
+
   int index_count() const { return indexes_ ? indexes_->count() : 0; }  // how many build() makes
   IndexTotals totals() const;                                           // of the build
   std::int64_t indexed_begin() const { return begin_; }

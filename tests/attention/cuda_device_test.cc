@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "lib/attention/compute_device.h"
+#include "lib/attention/cuda_knn.h"
 #include "lib/core/error.h"
 #include "lib/model/decoder.h"
 #include "lib/model/load.h"
@@ -41,8 +42,8 @@ TEST_P(CudaDeviceTest, ABudgetThatIsTooSmallIsKnownBeforeTheStart) {
   EXPECT_EQ(code("", int8), Exit::kUsage);
 }
 
-// A sparse mode on the device, beside the same on the CPU: the tokens of a tiny model.
-TEST_P(CudaDeviceTest, DecodesSparselyAsTheCpuDoes) {
+// Sparse modes on the device, beside the same on the CPU: the tokens of a tiny model.
+void expect_as_cpu(const char* index, bool alone) {
   const test::FakeGguf file(test::tiny_model("qwen2-f32"));
   const model::Model m = model::load(file);
   const auto ids = test::tiny_ids(60);
@@ -56,10 +57,13 @@ TEST_P(CudaDeviceTest, DecodesSparselyAsTheCpuDoes) {
     model::Decoder decoder(m, device->backend(), cache, *exact, {.chunk = 32});
     decoder.prefill(std::span(ids).first(50));
     SparseOptions options{.sink = 4, .window = 8, .k = 5};
-    options.index = index::check_index_spec(parse_specs("flat").front());
+    options.index = index::check_index_spec(parse_specs(index).front());
     auto sparse = std::make_unique<SparseAttention>(shape_of(c), options);
     sparse->build(cache, {}, 1);
     const auto policy = device->policy(std::move(sparse));
+    if (device->name() != "cpu") {
+      EXPECT_EQ(dynamic_cast<CudaKnn*>(policy.get()) != nullptr, alone);
+    }
     decoder.set_attention(*policy);
     std::vector<float>& last = logits.emplace_back();
     for (std::size_t i = 50; i < ids.size(); ++i) {
@@ -71,6 +75,10 @@ TEST_P(CudaDeviceTest, DecodesSparselyAsTheCpuDoes) {
   for (std::size_t i = 0; i < logits[0].size(); ++i)
     ASSERT_NEAR(logits[0][i], logits[1][i], 1e-3f * std::max(1.0f, most)) << i;
 }
+
+TEST_P(CudaDeviceTest, DecodesAloneAsTheCpuDoes) { expect_as_cpu("flat", true); }
+
+TEST_P(CudaDeviceTest, DecodesBesideTheCpuAsTheCpuAlone) { expect_as_cpu("flat:bits=8", false); }
 
 }  // namespace
 }  // namespace ra::attention
