@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Exact top-k attention by the device alone: it scores all indexed keys, selects each query head's
-// best, attends to them and to the static set, and merges. Nothing of a step comes to the host.
+// best, attends to them and to the static set, and merges. Neither queries nor results leave it.
 #pragma once
 
 #include <cstddef>
