@@ -40,6 +40,7 @@ struct Measured {
   model::StepTimes times;                    // sums over all steps
   std::vector<model::StepTimes> layers;      // the same of each layer
   std::int64_t steps = 0, allocations = 0;
+  kernels::Transfers transfers;
   std::vector<double> kld;
   std::int64_t same_top1 = 0;
   std::vector<std::int32_t> generated;
@@ -136,6 +137,8 @@ class ContextBench {
     std::vector<std::int32_t> ids(sequences.size());
     std::vector<double> ms;
     decoder.set_layer_times(&m.layers);
+    model::Backend& backend = context_.device().backend();
+    const kernels::Transfers transfers = backend.transfers();
     for (int i = 0; i < o_.n_decode; ++i) {
       // The others run the same tokens in another order, and so ask for other keys.
       for (std::size_t s = 0; s < ids.size(); ++s)
@@ -159,6 +162,7 @@ class ContextBench {
       m.same_top1 += top(full) == top(logits) ? 1 : 0;
     }
     decoder.set_layer_times(nullptr);
+    m.transfers += backend.transfers() - transfers;
     m.step_ms.push_back(std::move(ms));
   }
 
@@ -261,6 +265,11 @@ bench::Result ContextBench::result(const Measured& m, double bandwidth) const {
   const double busy = a.search_busy_ms + a.static_busy_ms;
   const double wall = a.search_ms + a.static_ms;
   x["overlap_frac"] = busy > 0 && m.built.sparse != nullptr ? std::max(0.0, 1 - wall / busy) : 0.0;
+  if (o_.model.device != "cpu") {
+    x["transfer_ms"] = m.transfers.ms / n;
+    x["transfer_to_device_bytes"] = static_cast<double>(m.transfers.to_device_bytes) / n;
+    x["transfer_to_host_bytes"] = static_cast<double>(m.transfers.to_host_bytes) / n;
+  }
   x["same_top1_frac"] = static_cast<double>(m.same_top1) / static_cast<double>(o_.n_decode);
   x["kld_mean"] =
       std::accumulate(m.kld.begin(), m.kld.end(), 0.0) / static_cast<double>(m.kld.size());

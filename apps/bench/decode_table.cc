@@ -43,6 +43,14 @@ void print_decode_table(const std::vector<Json>& records, const std::string& for
       "{}\nms per token (median); retrieval + attention + other = ms/token; KL and top-1 against "
       "full attention on the same tokens; read bandwidth here {:.1f} GB/s\n",
       table.render(format), records.front()["provenance"]["bandwidth_gb_s"].get<double>());
+  for (const Json& r : records) {
+    const Json& m = r["metrics"];
+    if (r["status"] != "ok" || !m.contains("transfer_ms")) continue;
+    fmt::print("between host and {}, {}: {:.2f} ms/step, {:.1f} kB down, {:.1f} kB up\n",
+               r["config"]["device"].get<std::string>(), mode_label(records, r),
+               m["transfer_ms"].get<double>(), m["transfer_to_host_bytes"].get<double>() / 1e3,
+               m["transfer_to_device_bytes"].get<double>() / 1e3);
+  }
   if (batch > 1)
     fmt::print("{0} sequences: a step is a token of each; ms per token of all: a {0}th\n", batch);
 }

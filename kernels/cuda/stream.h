@@ -19,17 +19,6 @@ class Stream {
   cudaStream_t get() const { return stream_; }
   void synchronise() const { check(cudaStreamSynchronize(stream_), "device work"); }
 
-  template <class T>
-  void to_device(T* device, const T* host, std::size_t n) const {
-    check(cudaMemcpyAsync(device, host, n * sizeof(T), cudaMemcpyHostToDevice, stream_),
-          "copy to the device");
-  }
-  template <class T>
-  void to_host(T* host, const T* device, std::size_t n) const {
-    check(cudaMemcpyAsync(host, device, n * sizeof(T), cudaMemcpyDeviceToHost, stream_),
-          "copy to the host");
-  }
-
   // `rows` rows of n elements from one place on the device to another, rows a stride apart.
   template <class T>
   void copy_rows(T* to, std::size_t to_stride, const T* from, std::size_t from_stride,

@@ -40,7 +40,7 @@ void CudaSparse::start(const model::AttendInput& in, std::int64_t sink, std::int
     partials_.reserve_discard(floats);
     begun_.record(backend_.stream());
     const cuda::DevicePartials parts = decode_.partials(device, keys);
-    backend_.stream().to_host(partials_.data(), parts.max, floats);
+    backend_.copies().to_host(partials_.data(), parts.max, floats);
     done_.record(backend_.stream());
   });
 }

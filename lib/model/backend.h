@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 
+#include "kernels/transfers.h"
 #include "kernels/types.h"
 #include "lib/model/config.h"
 #include "lib/model/kv_cache.h"
@@ -61,6 +62,8 @@ class Backend {
   // nothing), at the latest when first_bad_row() returns.
   virtual void start_clock() { lap_ = std::chrono::steady_clock::now(); }
   virtual void lap(double* ms);
+  // All so far; waits for what is under way. None where there is no device.
+  virtual kernels::Transfers transfers() { return {}; }
 
   // x [ids, dim] = rows of the table, times `scale`
   virtual void embed(const Weight& table, std::span<const std::int32_t> ids, float scale,

@@ -68,7 +68,7 @@ float* CudaBackend::twin(MatView<const float> x) {
 MatView<const float> CudaBackend::on_host(MatView<const float> x) {
   return on_device([&]() -> MatView<const float> {
     float* host = twin(x);
-    if (x.rows > 0) stream_.to_host(host, x.data, (x.rows - 1) * x.stride + x.cols);
+    if (x.rows > 0) copies_.to_host(host, x.data, (x.rows - 1) * x.stride + x.cols);
     read_.record(stream_);
     read_.wait();
     return {host, x.rows, x.cols, x.stride};
@@ -82,7 +82,7 @@ void CudaBackend::from_host(MatView<const float> rows, MatView<float> x) {
     // A copy of the last rows that were put here may still be under way.
     stream_.synchronise();
     for (std::size_t r = 0; r < x.rows; ++r) std::copy_n(rows.row(r), x.cols, host + r * x.stride);
-    stream_.to_device(x.data, host, x.rows * x.cols);
+    copies_.to_device(x.data, host, x.rows * x.cols);
   });
 }
 
@@ -91,7 +91,7 @@ std::optional<std::size_t> CudaBackend::first_bad_row(MatView<const float> x) {
     cuda::check(cudaMemsetAsync(bad_row_.data(), 0xff, sizeof(std::uint32_t), stream_.get()),
                 "memset");
     cuda::first_bad_row(stream_.get(), {x.data, x.stride, x.rows, x.cols, bad_row_.data()});
-    stream_.to_host(bad_row_host_.data(), bad_row_.data(), 1);
+    copies_.to_host(bad_row_host_.data(), bad_row_.data(), 1);
     stream_.synchronise();
     settle_laps();
     const std::uint32_t row = *bad_row_host_.data();
@@ -113,6 +113,10 @@ void CudaBackend::lap(double* ms) {
   });
 }
 
+kernels::Transfers CudaBackend::transfers() {
+  return on_device([&] { return copies_.total(); });
+}
+
 void CudaBackend::settle_laps() {
   for (std::size_t i = 1; i < laps_.size(); ++i) {
     if (laps_[i] == nullptr) continue;
@@ -129,12 +133,12 @@ DeviceKv& CudaBackend::mirror(const KvCache& cache) {
 }
 
 cuda::DeviceKeys CudaBackend::keys(const KvCache& cache, int layer) {
-  return on_device([&] { return mirror(cache).keys(stream_, cache, layer); });
+  return on_device([&] { return mirror(cache).keys(copies_, cache, layer); });
 }
 
 void CudaBackend::append(KvCache& cache, int layer, MatView<const float> k,
                          MatView<const float> v) {
-  on_device([&] { mirror(cache).append(stream_, cache, layer, k, v); });
+  on_device([&] { mirror(cache).append(copies_, cache, layer, k, v); });
   const MatView<const float> host_k = on_host(k), host_v = on_host(v);
   cache.append(layer, host_k, host_v);
 }
@@ -144,7 +148,7 @@ const std::byte* CudaBackend::resident(const Weight& w) {
   const std::size_t bytes = w.rows * w.row_bytes;
   if (buffer.size() < bytes) {
     buffer.reserve_discard(bytes);
-    stream_.to_device(buffer.data(), w.data, bytes);
+    copies_.to_device(buffer.data(), w.data, bytes);
     stream_.synchronise();
   }
   return buffer.data();
@@ -157,7 +161,7 @@ const float* CudaBackend::vector(const Weight& w) {
     std::vector<float> values(w.cols);
     kernels::ops().decode_row(w.type, w.data, values.data(), w.cols);
     buffer.reserve_discard(w.cols);
-    stream_.to_device(buffer.data(), values.data(), w.cols);
+    copies_.to_device(buffer.data(), values.data(), w.cols);
     stream_.synchronise();
   }
   return buffer.data();
@@ -173,7 +177,7 @@ void CudaBackend::embed(const Weight& table, std::span<const std::int32_t> ids, 
   on_device([&] {
     stream_.synchronise();  // the last ids have been used
     ids_.reserve_discard(ids.size());
-    stream_.to_device(ids_.data(), ids.data(), ids.size());
+    copies_.to_device(ids_.data(), ids.data(), ids.size());
     cuda::decode_rows(stream_.get(), cuda::DecodeRowsArgs<float>{.w = rows_of(table),
                                                                  .ids = ids_.data(),
                                                                  .count = ids.size(),
@@ -262,7 +266,7 @@ void CudaBackend::rope(const Rope& rope, std::int64_t pos, MatView<float> x) {
       inv_freq_.reserve_discard(pairs);
       cos_.reserve_discard(x.rows * pairs);
       sin_.reserve_discard(x.rows * pairs);
-      stream_.to_device(inv_freq_.data(), angles_inv_freq_.data(), pairs);
+      copies_.to_device(inv_freq_.data(), angles_inv_freq_.data(), pairs);
       cuda::rope_angles(stream_.get(), {inv_freq_.data(), pos, x.rows, pairs, rope.magnitude,
                                         cos_.data(), sin_.data()});
       angles_magnitude_ = rope.magnitude;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "kernels/cuda/copies.h"
 #include "kernels/cuda/device_buffer.h"
 #include "kernels/cuda/gemm.h"
 #include "kernels/cuda/gemv.h"
@@ -32,6 +33,7 @@ class CudaBackend : public Backend {
   void append(KvCache& cache, int layer, MatView<const float> k, MatView<const float> v) override;
   void start_clock() override;
   void lap(double* ms) override;
+  kernels::Transfers transfers() override;
 
   void embed(const Weight& table, std::span<const std::int32_t> ids, float scale,
              MatView<float> x) override;
@@ -45,6 +47,7 @@ class CudaBackend : public Backend {
   // Keys and values of a layer of `cache`, which is as long as this backend is used.
   cuda::DeviceKeys keys(const KvCache& cache, int layer);
   const cuda::Stream& stream() const { return stream_; }
+  cuda::Copies& copies() { return copies_; }
   std::size_t multiprocessors() const { return multiprocessors_; }
 
  private:
@@ -63,6 +66,7 @@ class CudaBackend : public Backend {
   Compute compute_;
   std::size_t multiprocessors_ = 1;
   cuda::Stream stream_;
+  cuda::Copies copies_{stream_};
   cuda::Gemm gemm_;
   std::map<const std::byte*, cuda::DeviceBuffer<std::byte>> weights_;  // by their host memory
   std::map<const std::byte*, cuda::DeviceBuffer<float>> vectors_;

@@ -33,7 +33,7 @@ std::byte* DeviceKv::rows(int layer, bool values) const {
                 : keys_.data() + size(layer) * layer_bytes(shape_, shape_.head_dim);
 }
 
-void DeviceKv::follow(const cuda::Stream& stream, const KvCache& cache, int layer) {
+void DeviceKv::follow(cuda::Copies& copies, const KvCache& cache, int layer) {
   std::int64_t& filled = filled_[size(layer)];
   const std::int64_t have = filled, missing = cache.size(layer) - have;
   filled = cache.size(layer);
@@ -42,7 +42,7 @@ void DeviceKv::follow(const cuda::Stream& stream, const KvCache& cache, int laye
     const kernels::KvRows host = cache.rows(layer, h);
     const auto copy = [&](const void* from, int dim, bool values) {
       const std::size_t row = kernels::row_bytes(shape_.type, size(dim));
-      stream.to_device(rows(layer, values) + (size(h) * size(shape_.capacity) + size(have)) * row,
+      copies.to_device(rows(layer, values) + (size(h) * size(shape_.capacity) + size(have)) * row,
                        static_cast<const std::byte*>(from) + size(have) * row, size(missing) * row);
     };
     copy(host.k, shape_.head_dim, false);
@@ -50,28 +50,28 @@ void DeviceKv::follow(const cuda::Stream& stream, const KvCache& cache, int laye
   }
 }
 
-void DeviceKv::append(const cuda::Stream& stream, const KvCache& cache, int layer,
-                      MatView<const float> k, MatView<const float> v) {
+void DeviceKv::append(cuda::Copies& copies, const KvCache& cache, int layer, MatView<const float> k,
+                      MatView<const float> v) {
   RA_CHECK(cache.size(layer) + static_cast<std::int64_t>(k.rows) <= shape_.capacity);
-  follow(stream, cache, layer);
+  follow(copies, cache, layer);
   const auto put = [&](MatView<const float> x, int dim, bool values) {
-    cuda::kv_append(stream.get(), {.x = x.data,
-                                   .x_stride = x.stride,
-                                   .tokens = x.rows,
-                                   .kv_heads = size(shape_.kv_heads),
-                                   .dim = size(dim),
-                                   .capacity = size(shape_.capacity),
-                                   .pos = size(cache.size(layer)),
-                                   .type = shape_.type,
-                                   .cache = rows(layer, values)});
+    cuda::kv_append(copies.stream().get(), {.x = x.data,
+                                            .x_stride = x.stride,
+                                            .tokens = x.rows,
+                                            .kv_heads = size(shape_.kv_heads),
+                                            .dim = size(dim),
+                                            .capacity = size(shape_.capacity),
+                                            .pos = size(cache.size(layer)),
+                                            .type = shape_.type,
+                                            .cache = rows(layer, values)});
   };
   put(k, shape_.head_dim, false);
   put(v, shape_.value_dim, true);
   filled_[size(layer)] += static_cast<std::int64_t>(k.rows);
 }
 
-cuda::DeviceKeys DeviceKv::keys(const cuda::Stream& stream, const KvCache& cache, int layer) {
-  follow(stream, cache, layer);
+cuda::DeviceKeys DeviceKv::keys(cuda::Copies& copies, const KvCache& cache, int layer) {
+  follow(copies, cache, layer);
   return {.k = rows(layer, false),
           .v = rows(layer, true),
           .type = shape_.type,

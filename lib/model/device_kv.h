@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "kernels/cuda/attend.h"
+#include "kernels/cuda/copies.h"
 #include "kernels/cuda/device_buffer.h"
-#include "kernels/cuda/stream.h"
 #include "lib/model/kv_cache.h"
 
 namespace ra::model {
@@ -22,15 +22,15 @@ class DeviceKv {
 
   // Rows k, v on the device to the positions after `cache.size(layer)`, where the host's rows will
   // go; those before are brought first if they are not here.
-  void append(const cuda::Stream& stream, const KvCache& cache, int layer, MatView<const float> k,
+  void append(cuda::Copies& copies, const KvCache& cache, int layer, MatView<const float> k,
               MatView<const float> v);
   // All that `cache` holds of the layer, what is not here yet copied from the host. Rows that were
   // here must be what the cache holds: one that is truncated and filled again by other means than
   // append() needs a new DeviceKv.
-  cuda::DeviceKeys keys(const cuda::Stream& stream, const KvCache& cache, int layer);
+  cuda::DeviceKeys keys(cuda::Copies& copies, const KvCache& cache, int layer);
 
  private:
-  void follow(const cuda::Stream& stream, const KvCache& cache, int layer);
+  void follow(cuda::Copies& copies, const KvCache& cache, int layer);
   std::byte* rows(int layer, bool values) const;
 
   KvCache::Shape shape_;

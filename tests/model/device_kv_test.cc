@@ -12,8 +12,8 @@ using testing::OnDevice;
 class DeviceKvTest : public testing::DeviceTest {
  protected:
   // What the device holds of a layer is what the cache holds.
-  static void expect_equal(const cuda::Stream& stream, const cuda::DeviceKeys& keys,
-                           const KvCache& cache, int layer) {
+  static void expect_equal(cuda::Copies& copies, const cuda::DeviceKeys& keys, const KvCache& cache,
+                           int layer) {
     const KvCache::Shape& s = cache.shape();
     for (int h = 0; h < s.kv_heads; ++h)
       for (const bool values : {false, true}) {
@@ -23,11 +23,11 @@ class DeviceKvTest : public testing::DeviceTest {
         const kernels::KvRows rows = cache.rows(layer, h);
         const auto* want = static_cast<const std::byte*>(values ? rows.v : rows.k);
         std::vector<std::byte> got(bytes);
-        stream.to_host(got.data(),
+        copies.to_host(got.data(),
                        static_cast<const std::byte*>(values ? keys.v : keys.k) +
                            static_cast<std::size_t>(h) * static_cast<std::size_t>(s.capacity) * row,
                        bytes);
-        stream.synchronise();
+        copies.stream().synchronise();
         ASSERT_TRUE(std::equal(got.begin(), got.end(), want)) << "layer " << layer << " head " << h;
       }
   }
@@ -40,18 +40,19 @@ TEST_P(DeviceKvTest, FollowsAppendsTruncationAndRowsFromElsewhere) {
     KvCache cache(shape);
     DeviceKv device(shape);
     const cuda::Stream stream;
+    cuda::Copies copies(stream);
     const auto append = [&](std::size_t tokens, std::uint64_t seed, bool through_device) {
       const auto k = testing::random_floats(tokens * 30, seed),
                  v = testing::random_floats(tokens * 18, seed + 1);
       const OnDevice<float> dk(k), dv(v);
       for (int layer = 0; layer < 2; ++layer) {
         if (through_device)
-          device.append(stream, cache, layer, {dk.data(), tokens, 30}, {dv.data(), tokens, 18});
+          device.append(copies, cache, layer, {dk.data(), tokens, 30}, {dv.data(), tokens, 18});
         cache.append(layer, {k.data(), tokens, 30}, {v.data(), tokens, 18});
       }
       stream.synchronise();
       for (int layer = 0; layer < 2; ++layer)
-        expect_equal(stream, device.keys(stream, cache, layer), cache, layer);
+        expect_equal(copies, device.keys(copies, cache, layer), cache, layer);
     };
     append(5, 1, true);
     append(1, 2, true);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cmath>
 #include <cstddef>
@@ -25,7 +26,8 @@
 #define __shared__ static thread_local
 #define __align__(n) __attribute__((aligned(n)))
 
-// ---- in kernels ----------------------------------------------------------------------------------
+// ---- in kernels
+// ----------------------------------------------------------------------------------
 
 using dim3 = ra::cuda_emulation::Dim3;
 
@@ -95,7 +97,8 @@ inline int __float2int_rn(float x) { return static_cast<int>(std::nearbyint(x));
 inline unsigned __float_as_uint(float x) { return std::bit_cast<unsigned>(x); }
 inline float __uint_as_float(unsigned x) { return std::bit_cast<float>(x); }
 
-// ---- on the host ---------------------------------------------------------------------------------
+// ---- on the host
+// ---------------------------------------------------------------------------------
 
 enum cudaError_t { cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorMemoryAllocation = 2 };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice };
@@ -105,7 +108,11 @@ enum cudaDeviceAttr {
   cudaDevAttrComputeCapabilityMinor
 };
 using cudaStream_t = struct EmulatedStream*;
-using cudaEvent_t = struct EmulatedEvent*;
+// Its time is its place among all events recorded: one a millisecond.
+struct EmulatedEvent {
+  long recorded = 0;
+};
+using cudaEvent_t = EmulatedEvent*;
 inline constexpr unsigned cudaStreamNonBlocking = 1, cudaEventDefault = 0;
 
 inline const char* cudaGetErrorString(cudaError_t e) {
@@ -178,14 +185,22 @@ inline cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
 inline cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
 inline cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) { return cudaSuccess; }
 inline cudaError_t cudaEventCreateWithFlags(cudaEvent_t* e, unsigned) {
-  *e = nullptr;
+  *e = new EmulatedEvent;
   return cudaSuccess;
 }
-inline cudaError_t cudaEventDestroy(cudaEvent_t) { return cudaSuccess; }
-inline cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) { return cudaSuccess; }
+inline cudaError_t cudaEventDestroy(cudaEvent_t e) {
+  delete e;
+  return cudaSuccess;
+}
+inline cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t) {
+  static std::atomic<long> clock{0};
+  e->recorded = ++clock;
+  return cudaSuccess;
+}
 inline cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
-inline cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t, cudaEvent_t) {
-  *ms = 0;
+inline cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t from, cudaEvent_t to) {
+  if (from->recorded == 0 || to->recorded == 0) return cudaErrorInvalidValue;
+  *ms = static_cast<float>(to->recorded - from->recorded);
   return cudaSuccess;
 }
 

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "kernels/cuda/copies.h"
 #include "kernels/cuda/device_buffer.h"
-#include "kernels/cuda/stream.h"
 
 namespace ra::testing {
 
@@ -35,7 +35,7 @@ class OnDevice {
   explicit OnDevice(const std::vector<T>& values, std::size_t shift = 0)
       : size_(values.size()), shift_(shift), buffer_(values.size() + shift + 1) {
     const cuda::Stream stream;
-    stream.to_device(data(), values.data(), size_);
+    cuda::Copies(stream).to_device(data(), values.data(), size_);
     stream.synchronise();
   }
 
@@ -43,7 +43,7 @@ class OnDevice {
   // After all that has been launched on `stream`.
   std::vector<T> host(const cuda::Stream& stream) const {
     std::vector<T> values(size_);
-    stream.to_host(values.data(), data(), size_);
+    cuda::Copies(stream).to_host(values.data(), data(), size_);
     stream.synchronise();
     return values;
   }
