@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "kernels/cuda/elementwise.h"
+
 namespace ra::cuda {
 
 MatView<float> ScoreTiles::score(MatView<const float> queries, MatView<const float> keys) {
@@ -12,8 +14,8 @@ MatView<float> ScoreTiles::score(MatView<const float> queries, MatView<const flo
   return out;
 }
 
-void ScoreTiles::best_keys(MatView<const float> queries, MatView<const float> keys, std::size_t k,
-                           std::uint32_t* ids, float* scores) {
+void ScoreTiles::best_keys(MatView<const float> queries, MatView<const float> keys,
+                           const float* bias, std::size_t k, std::uint32_t* ids, float* scores) {
   k = std::min(k, keys.rows);
   if (k == 0) return;
   const std::size_t width = 2 * k;
@@ -25,6 +27,8 @@ void ScoreTiles::best_keys(MatView<const float> queries, MatView<const float> ke
     for (std::size_t first = 0; first < keys.rows; first += kKeys) {
       const std::size_t n = std::min(kKeys, keys.rows - first), found = std::min(k, n);
       const MatView<float> tile = score(queries.row_range(q, rows), keys.row_range(first, n));
+      if (bias != nullptr)
+        add(stream_.get(), {bias + first, 0, tile.data, tile.stride, rows, n, /*add=*/true});
       // Behind those that are kept; into the output where there are none.
       std::uint32_t* to_ids = kept == 0 ? ids + q * k : ids_.data() + kept;
       float* to_scores = kept == 0 ? scores + q * k : scores_.data() + kept;

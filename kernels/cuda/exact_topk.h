@@ -25,13 +25,18 @@ class ScoreTiles {
 
   explicit ScoreTiles(const Stream& stream) : stream_(stream), gemm_(stream.get()) {}
 
-  // ids and scores [queries, min(k, keys)] of the largest inner products, best first, ties to the
-  // smaller key; k <= kMostTopk.
-  void best_keys(MatView<const float> queries, MatView<const float> keys, std::size_t k,
-                 std::uint32_t* ids, float* scores);
+  // ids and scores [queries, min(k, keys)] of the largest q . k + bias[key] (`bias` may be null),
+  // best first, ties to the smaller key; k <= kMostTopk.
+  void best_keys(MatView<const float> queries, MatView<const float> keys, const float* bias,
+                 std::size_t k, std::uint32_t* ids, float* scores);
   // Of each row of x the centre with the largest x . c + bias[c]; with bias -|c|^2 / 2 the nearest.
   void best_centres(MatView<const float> x, MatView<const float> centres, const float* bias,
                     std::uint32_t* ids, float* scores);
+
+  // Device memory that it takes of its own, beside that of Gemm.
+  static std::size_t bytes(std::size_t k) {
+    return kQueries * (kKeys * sizeof(float) + 2 * k * (sizeof(float) + sizeof(std::uint32_t)));
+  }
 
  private:
   MatView<float> score(MatView<const float> queries, MatView<const float> keys);

@@ -7,6 +7,7 @@
 #include "kernels/cuda/device.h"
 #include "lib/attention/compute_device.h"
 #include "lib/attention/cuda_knn.h"
+#include "lib/attention/cuda_row_search.h"
 #include "lib/attention/cuda_sparse.h"
 #include "lib/core/error.h"
 #include "lib/core/memory.h"
@@ -24,7 +25,7 @@ constexpr std::size_t kChunk = 1024;
 
 class Cuda : public ComputeDevice {
  public:
-  Cuda(int number, const DeviceChoice& choice) : backend_(number, choice.compute) {
+  Cuda(int number, const DeviceChoice& choice) : backend_(number, choice.compute), search_(number) {
     model::on_device([&] {
       name_ = cuda::name_of(number);
       note_gpu(name_);
@@ -41,6 +42,7 @@ class Cuda : public ComputeDevice {
     return std::make_unique<model::CudaAttention>(backend_);
   }
   std::unique_ptr<model::AttentionPolicy> policy(std::unique_ptr<SparseAttention> sparse) override {
+    sparse->set_row_search(&search_);
     if (CudaKnn::serves(sparse->options()))
       return std::make_unique<CudaKnn>(backend_, std::move(sparse), knn_memory_);
     return std::make_unique<CudaSparse>(backend_, std::move(sparse));
@@ -59,6 +61,9 @@ class Cuda : public ComputeDevice {
     const auto size = [](auto n) { return static_cast<std::size_t>(n); };
     needs.push_back({"exact search", KnnMemory::bytes(size(config.n_heads), size(config.value_dim),
                                                       size(cache.capacity))});
+    needs.push_back(
+        {"index builds", CudaRowSearch::bytes(size(cache.capacity), size(config.head_dim),
+                                              index::RowSearch::kMost)});
     const std::uint64_t required = total_bytes(needs);
     if (required <= limit_) return;
     const auto largest = std::ranges::max_element(
@@ -73,6 +78,7 @@ class Cuda : public ComputeDevice {
 
  private:
   model::CudaBackend backend_;
+  CudaRowSearch search_;
   KnnMemory knn_memory_;  // of all policies: their work is in the backend's one stream
   std::string name_;
   std::uint64_t limit_ = 0;

@@ -14,6 +14,22 @@ namespace {
 
 std::size_t size(auto n) { return static_cast<std::size_t>(n); }
 
+// The best of each list and of the rows [any, dim], of which the first has id first_id, for its row
+// of q: at most k.
+void merge_found(index::RowSearch& search, MatView<const float> q, MatView<const float> rows,
+                 std::uint32_t first_id, std::size_t k, std::span<std::vector<index::Hit>> lists) {
+  const std::size_t m = std::min(k, rows.rows);
+  std::vector<std::uint32_t> ids(q.rows * m);
+  std::vector<float> scores(ids.size());
+  search.best_rows(q, rows, nullptr, m, ids.data(), scores.data());
+  for (std::size_t i = 0; i < q.rows; ++i) {
+    for (std::size_t j = i * m; j < (i + 1) * m; ++j)
+      lists[i].push_back({first_id + ids[j], scores[j]});
+    std::sort(lists[i].begin(), lists[i].end(), index::better);
+    lists[i].resize(std::min(k, lists[i].size()));
+  }
+}
+
 }  // namespace
 
 Harvest::Harvest(std::vector<int> layers, int kv_heads, int group, std::size_t k)
@@ -24,7 +40,8 @@ Harvest::Harvest(std::vector<int> layers, int kv_heads, int group, std::size_t k
       lists_(layers_.size() * kv_heads_ * group_) {}
 
 void Harvest::gather(const model::KvCache& cache, std::int64_t sink, std::int64_t end,
-                     const QueriesOf& queries, index::BuildClock& clock, std::int64_t& distances) {
+                     const QueriesOf& queries, index::BuildClock& clock, std::int64_t& distances,
+                     index::RowSearch* search) {
   end = std::max(end, sink);
   const std::int64_t known = std::max(end_, sink), filled = cache.size();
   RA_CHECK(end_ == 0 || (sink == sink_ && end >= end_));
@@ -38,6 +55,13 @@ void Harvest::gather(const model::KvCache& cache, std::int64_t sink, std::int64_
     const auto offer = [&](const Matrix<float>& q, std::vector<List>& lists, std::size_t first,
                            std::size_t last, std::int64_t from) {
       const MatView<const float> fresh = keys.view().row_range(size(from - sink), size(end - from));
+      if (search != nullptr && first < last && fresh.rows > 0) {
+        merge_found(*search, q.view().row_range(first, last - first), fresh,
+                    static_cast<std::uint32_t>(from - sink), k_,
+                    std::span(lists).subspan(first, last - first));
+        total += static_cast<std::int64_t>((last - first) * fresh.rows);
+        return;
+      }
       for (std::size_t at = first; at < last && fresh.rows > 0; at += index::BestRows::kTile) {
         const std::size_t count = std::min(index::BestRows::kTile, last - at);
         // Training queries are kept in bf16 (TrainQueries).

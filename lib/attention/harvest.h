@@ -23,9 +23,11 @@ class Harvest {
   // Keys at positions [sink, end) that are new are offered to the queries there are, and to new
   // queries, of all positions that `cache` holds, all keys: a query goes on until the last key.
   // Each call has the same sink and no smaller end. Adds the inner products computed to
-  // `distances`. The same lists for any chunks and any number of threads.
+  // `distances`. The same lists for any chunks and any number of threads. The inner products are
+  // those of `search` if there is one.
   void gather(const model::KvCache& cache, std::int64_t sink, std::int64_t end,
-              const QueriesOf& queries, index::BuildClock& clock, std::int64_t& distances);
+              const QueriesOf& queries, index::BuildClock& clock, std::int64_t& distances,
+              index::RowSearch* search = nullptr);
 
   // True if the lists are of exactly these keys.
   bool of(std::int64_t sink, std::int64_t end) const { return sink_ == sink && end_ == end; }

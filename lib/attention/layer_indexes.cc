@@ -57,7 +57,8 @@ std::size_t LayerIndexes::slot(int layer, int kv_head, int row) const {
 
 // The indexes of a KV head up to `end`, segment by segment.
 void LayerIndexes::extend(const model::KvCache& cache, int layer, int kv_head, std::int64_t end,
-                          const TrainingOf& training, std::uint64_t seed) {
+                          const TrainingOf& training, std::uint64_t seed,
+                          index::RowSearch* search) {
   const kernels::KvRows rows = cache.rows(layer, kv_head);
   const int heads = shape_.group() / per_kv_head_;
   std::int64_t from = ends_[ordinal(layer)];
@@ -71,7 +72,8 @@ void LayerIndexes::extend(const model::KvCache& cache, int layer, int kv_head, s
       const index::BuildInput in{.keys = keys.view(),
                                  .train = held.views,
                                  .seed = seed,
-                                 .stored = stored_keys(rows, sink_)};
+                                 .stored = stored_keys(rows, sink_),
+                                 .search = search};
       auto& index = indexes_[slot(layer, kv_head, i)];
       if (index == nullptr) {
         index = index::build_index(spec_, in);
@@ -92,7 +94,8 @@ void LayerIndexes::build_pieces(const model::KvCache& cache, std::int64_t end,
   int done = 0;
   parallel_for(layers_.size() * size(shape_.kv_heads), [&](std::size_t task, int) {
     const int layer = layers_[task / size(shape_.kv_heads)];
-    extend(cache, layer, static_cast<int>(task % size(shape_.kv_heads)), end, training, seed);
+    extend(cache, layer, static_cast<int>(task % size(shape_.kv_heads)), end, training, seed,
+           search_);
     if (!on_built) return;
     const std::lock_guard lock(told);
     for (int i = 0; i < per_kv_head_; ++i) on_built(++done);
@@ -120,7 +123,8 @@ void LayerIndexes::build_whole(const model::KvCache& cache, std::int64_t end,
                                        .train = held.views,
                                        .seed = seed,
                                        .stored = stored_keys(rows, sink_),
-                                       .lists = harvested ? &lists : nullptr});
+                                       .lists = harvested ? &lists : nullptr,
+                                       .search = search_});
         if (on_built) on_built(++done);
       }
     }
@@ -134,7 +138,7 @@ void LayerIndexes::harvest(const model::KvCache& cache, std::int64_t sink, std::
   if (spec_.lists == 0 || layers_.empty()) return;
   index::BuildClock clock;
   if (!harvest_) harvest_.emplace(layers_, shape_.kv_heads, shape_.group(), spec_.lists);
-  harvest_->gather(cache, sink, end, queries, clock, totals_.stats.distances);
+  harvest_->gather(cache, sink, end, queries, clock, totals_.stats.distances, search_);
   totals_.harvest_ms += clock.wall_ms();
   totals_.during_ms += clock.wall_ms();
   totals_.stats.cpu_s += clock.cpu_s();
@@ -180,7 +184,7 @@ void LayerIndexes::build(const model::KvCache& cache, std::int64_t sink, std::in
 void LayerIndexes::grow(const model::KvCache& cache, int layer, std::int64_t end) {
   RA_CHECK(grows());
   parallel_for(size(shape_.kv_heads), [&](std::size_t kv, int) {
-    extend(cache, layer, static_cast<int>(kv), end, {}, 0);
+    extend(cache, layer, static_cast<int>(kv), end, {}, 0, nullptr);
   });
   ends_[ordinal(layer)] = end;
 }

@@ -13,6 +13,7 @@
 #include "lib/attention/harvest.h"
 #include "lib/attention/training.h"
 #include "lib/index/registry.h"
+#include "lib/index/row_search.h"
 #include "lib/model/config.h"
 #include "lib/model/kv_cache.h"
 
@@ -45,6 +46,9 @@ struct IndexTotals {
 class LayerIndexes {
  public:
   LayerIndexes(const AttentionShape& shape, const index::IndexSpec& spec);
+
+  // Who takes the exact searches of builds, growth excepted; null: the threads here.
+  void set_row_search(index::RowSearch* search) { search_ = search; }
 
   bool grows() const { return spec_.segment > 0; }
   int count() const;  // of indexes when all are built
@@ -83,7 +87,7 @@ class LayerIndexes {
  private:
   std::size_t ordinal(int layer) const;
   void extend(const model::KvCache& cache, int layer, int kv_head, std::int64_t end,
-              const TrainingOf& training, std::uint64_t seed);
+              const TrainingOf& training, std::uint64_t seed, index::RowSearch* search);
   void build_pieces(const model::KvCache& cache, std::int64_t end, const TrainingOf& training,
                     std::uint64_t seed, const std::function<void(int)>& on_built);
   void count_totals();
@@ -92,6 +96,7 @@ class LayerIndexes {
 
   AttentionShape shape_;
   index::IndexSpec spec_;
+  index::RowSearch* search_ = nullptr;
   int per_kv_head_;            // indexes of a KV head
   std::vector<int> ordinals_;  // [layer]: its place among the layers that have an index, or -1
   std::vector<int> layers_;    // [ordinal]

@@ -84,6 +84,11 @@ class SparseAttention : public model::AttentionPolicy {
   const SparseOptions& options() const { return options_; }
   // Whether a measured budget gave every head a k of its own.
   bool k_by_head() const { return !shares_.empty(); }
+  // Who takes the exact searches of the build; null: the threads here. It must outlive the last of
+  // them.
+  void set_row_search(index::RowSearch* search) {
+    if (indexes_) indexes_->set_row_search(search);
+  }
 
   int index_count() const { return indexes_ ? indexes_->count() : 0; }  // how many build() makes
   IndexTotals totals() const;                                           // of the build

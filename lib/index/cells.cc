@@ -107,15 +107,22 @@ CellLevel describe(MatView<const float> x, std::span<const std::uint32_t> cell_o
 Cells build_cells(MatView<const float> x, const CellOptions& o, BuildClock& clock,
                   std::int64_t& distances) {
   RA_CHECK(x.rows > 0);
-  Clustering fine =
-      kmeans(x, {.cells = o.cells, .iterations = o.iterations, .seed = o.seed, .stream = o.stream},
-             clock, distances);
+  Clustering fine = kmeans(x,
+                           {.cells = o.cells,
+                            .iterations = o.iterations,
+                            .seed = o.seed,
+                            .stream = o.stream,
+                            .search = o.search},
+                           clock, distances);
   cut_large(x, kCap * ((x.rows + fine.cells - 1) / fine.cells), fine);
   const Matrix<float> centres = means_of(x, fine.cell_of, fine.cells);
-  const Clustering coarse =
-      kmeans(centres.view(),
-             {.cells = o.tops, .iterations = o.iterations, .seed = o.seed, .stream = ~o.stream},
-             clock, distances);
+  const Clustering coarse = kmeans(centres.view(),
+                                   {.cells = o.tops,
+                                    .iterations = o.iterations,
+                                    .seed = o.seed,
+                                    .stream = ~o.stream,
+                                    .search = o.search},
+                                   clock, distances);
 
   // Cells are renamed in the order of their tops, rows follow their cells.
   const Groups by_top = group_by(coarse.cell_of, coarse.cells);

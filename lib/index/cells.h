@@ -11,6 +11,7 @@
 #include "kernels/types.h"
 #include "lib/core/matrix.h"
 #include "lib/index/build_clock.h"
+#include "lib/index/row_search.h"
 
 namespace ra::index {
 
@@ -18,6 +19,7 @@ struct CellOptions {
   std::size_t cells = 1, tops = 1;
   int iterations = 6;
   std::uint64_t seed = 1, stream = 0;  // of k-means
+  RowSearch* search = nullptr;         // of k-means
 };
 
 // One level of the two.

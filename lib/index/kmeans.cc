@@ -26,6 +26,7 @@ class Lloyd {
   Lloyd(MatView<const float> x, const KmeansOptions& o, BuildClock& clock)
       : x_(x),
         clock_(clock),
+        search_(o.search),
         centres_(std::min(o.cells, x.rows), x.cols),
         bias_(centres_.rows()),
         square_(x.rows),
@@ -37,7 +38,8 @@ class Lloyd {
     for (TileScratch& s : scratch_)
       s = {AlignedBuffer<float>(kTile * centres_.rows()),
            AlignedBuffer<std::byte>(kernels::gemm_scratch_bytes(x.cols))};
-    pack();
+    for (std::size_t i = 0; i < x.rows; ++i) square_[i] = dot(x.row(i), x.row(i), x.cols);
+    if (search_ == nullptr) pack();
     draw(o);
   }
 
@@ -45,6 +47,9 @@ class Lloyd {
   void assign() {
     for (std::size_t c = 0; c < centres_.rows(); ++c)
       bias_[c] = -0.5f * dot(centres_.row(c), centres_.row(c), x_.cols);
+    if (search_ != nullptr)
+      return search_->best_rows(x_, centres_.view(), bias_.data(), 1, cell_of_.data(),
+                                score_.data());
     clock_.parallel(x_.rows, chunk_, [&](std::size_t first, std::size_t last) {
       for (std::size_t i = first; i < last; i += kTile)
         assign_tile(i, std::min(kTile, last - i), scratch_[first / chunk_]);
@@ -78,7 +83,6 @@ class Lloyd {
 
  private:
   void pack() {
-    for (std::size_t i = 0; i < x_.rows; ++i) square_[i] = dot(x_.row(i), x_.row(i), x_.cols);
     const auto gemm_pack = kernels::ops().gemm_pack;
     if (gemm_pack == nullptr) return;
     packed_ = AlignedBuffer<std::byte>(kernels::gemm_packed_bytes(x_.rows, x_.cols));
@@ -132,6 +136,7 @@ class Lloyd {
 
   MatView<const float> x_;
   BuildClock& clock_;
+  RowSearch* search_;
   Matrix<float> centres_;
   std::vector<float> bias_;  // of a centre: -|c|^2 / 2, so that the best score is the nearest
   std::vector<float> square_, score_;  // of a row: |x|^2; x.c - |c|^2 / 2 of its centre

@@ -8,6 +8,7 @@
 
 #include "kernels/types.h"
 #include "lib/index/build_clock.h"
+#include "lib/index/row_search.h"
 
 namespace ra::index {
 
@@ -15,6 +16,7 @@ struct KmeansOptions {
   std::size_t cells = 1;
   int iterations = 6;
   std::uint64_t seed = 1, stream = 0;
+  RowSearch* search = nullptr;  // finds the nearest centres; null: the threads here
 };
 
 struct Clustering {

@@ -27,10 +27,17 @@ std::vector<const float*> pick_queries(std::span<const QuerySet> train, std::siz
 }
 
 KnnTable exact_knn(MatView<const float> keys, std::span<const float* const> queries, std::size_t k,
-                   BuildClock& clock) {
+                   BuildClock& clock, RowSearch* search) {
   constexpr std::size_t kTile = 256;
   KnnTable table{.queries = queries.size(), .k = std::min(k, keys.rows), .ids = {}};
   table.ids.resize(table.queries * table.k);
+  if (search != nullptr && table.k <= RowSearch::kMost && !table.ids.empty()) {
+    Matrix<float> all(queries.size(), keys.cols);
+    for (std::size_t q = 0; q < queries.size(); ++q) std::copy_n(queries[q], keys.cols, all.row(q));
+    std::vector<float> scores(table.ids.size());
+    search->best_rows(all.view(), keys, nullptr, table.k, table.ids.data(), scores.data());
+    return table;
+  }
   const bool narrow = fits_bf16(keys);
   clock.parallel(queries.size(), kTile, [&](std::size_t first, std::size_t last) {
     Matrix<float> block(last - first, keys.cols);

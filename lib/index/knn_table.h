@@ -9,6 +9,7 @@
 
 #include "kernels/types.h"
 #include "lib/index/build_clock.h"
+#include "lib/index/row_search.h"
 #include "lib/index/vector_index.h"
 
 namespace ra::index {
@@ -25,8 +26,8 @@ struct KnnTable {
 std::vector<const float*> pick_queries(std::span<const QuerySet> train, std::size_t limit);
 
 // k is cut to the number of keys. Costs queries * keys inner products, in bf16 at level amx where
-// keys and queries hold values of bf16.
+// keys and queries hold values of bf16; by `search` if there is one.
 KnnTable exact_knn(MatView<const float> keys, std::span<const float* const> queries, std::size_t k,
-                   BuildClock& clock);
+                   BuildClock& clock, RowSearch* search = nullptr);
 
 }  // namespace ra::index

@@ -106,14 +106,15 @@ std::size_t size_of(const ParamReader& params, std::string_view key) {
 
 // The nearest keys of each, and the nearest ones of every 16th key, of every 256th ...: keys often
 // fall into tight clusters, and links to nearest keys alone never leave them.
-LinkLists nearest_keys(MatView<const float> x, std::size_t m, BuildClock& clock,
+LinkLists nearest_keys(MatView<const float> x, std::size_t m, RowSearch* search, BuildClock& clock,
                        std::int64_t& distances) {
   constexpr std::size_t kThinner = 16;
   LinkLists links(x.rows);
   for (std::size_t step = 1; step == 1 || x.rows / step > m / 2; step *= kThinner) {
     const MatView<const float> every{x.data, (x.rows + step - 1) / step, x.cols, x.stride * step};
     // One place for the key itself.
-    const LinkLists found = nearest_rows(x, every, step == 1 ? m + 1 : m / 4 + 1, clock, distances);
+    const LinkLists found =
+        nearest_rows(x, every, step == 1 ? m + 1 : m / 4 + 1, clock, distances, search);
     for (std::uint32_t i = 0; i < x.rows; ++i)
       for (const std::uint32_t row : found[i])
         if (const auto to = static_cast<std::uint32_t>(row * step); to != i) links[i].push_back(to);
@@ -218,8 +219,8 @@ QgraphIndex::QgraphIndex(const BuildInput& in, const ParamReader& params)
   const double recent = params.number("recent");
   const std::size_t rank = size_of(params, "rank");
   const Matrix<float> common = graph_space(in.keys, learnt, recent, rank);
-  const LinkLists nearest =
-      nearest_keys(common.view(), size_of(params, "candidates"), clock, stats_.distances);
+  const LinkLists nearest = nearest_keys(common.view(), size_of(params, "candidates"), in.search,
+                                         clock, stats_.distances);
   stats_.knn_ms = clock.lap_ms();
   graphs_.resize(heads_.back().graph + 1);
   std::vector<std::int64_t> distances(heads_.size());

@@ -108,7 +108,7 @@ class QivfIndex final : public VectorIndex {
 
  private:
   QivfIndex(const ParamReader& params, const BuildInput& in, KeyRows keys);
-  void learn(MatView<const float> keys, std::span<const QuerySet> train, BuildClock& clock);
+  void learn(const BuildInput& segment, BuildClock& clock);
   void count(const BuildClock& clock);
 
   std::size_t first_segment_, rerank_, default_probes_;
@@ -146,8 +146,9 @@ QivfIndex::QivfIndex(const BuildInput& in, const ParamReader& params)
   const std::size_t n = in.keys.rows, dim = in.keys.cols;
   for (std::size_t first = 0; first < n; first = list_.keys()) {
     const std::size_t count = std::min(piece(first_segment_, first), n - first);
-    std::vector<QuerySet> train = in.train;
-    for (QuerySet& set : train) {
+    BuildInput segment = in;
+    segment.keys = in.keys.row_range(first, count);
+    for (QuerySet& set : segment.train) {
       // The rows of these positions, and others, earlier if possible, where they are too few for a
       // metric.
       const std::size_t m = set.rows.rows,
@@ -155,7 +156,7 @@ QivfIndex::QivfIndex(const BuildInput& in, const ParamReader& params)
       const std::size_t from = std::min(m * first / n, last - std::min(last, 2 * dim));
       set.rows = set.rows.row_range(from, last - from);
     }
-    learn(in.keys.row_range(first, count), train, clock);
+    learn(segment, clock);
   }
   count(clock);
 }
@@ -164,7 +165,7 @@ void QivfIndex::append(const BuildInput& more) {
   BuildClock clock;
   RA_CHECK(more.keys.rows <= piece(first_segment_, list_.keys()));
   keys_.append(more.keys);
-  learn(more.keys, more.train, clock);
+  learn(more, clock);
   count(clock);
 }
 
@@ -173,11 +174,11 @@ void QivfIndex::shrink(std::size_t n) {
   keys_.truncate(n);
 }
 
-void QivfIndex::learn(MatView<const float> keys, std::span<const QuerySet> train,
-                      BuildClock& clock) {
+void QivfIndex::learn(const BuildInput& segment, BuildClock& clock) {
+  const MatView<const float> keys = segment.keys;
   clock.lap_ms();
-  if (!raw_ && has_queries(train)) {
-    metric_ = fit_query_metric(keys, train);
+  if (!raw_ && has_queries(segment.train)) {
+    metric_ = fit_query_metric(keys, segment.train);
     metric_.a_inverse = {};
   } else {
     RA_CHECK(metric_.a.rows() == keys.cols);
@@ -190,7 +191,8 @@ void QivfIndex::learn(MatView<const float> keys, std::span<const QuerySet> train
                                    .tops = numbers_.tops(keys.rows),
                                    .iterations = iterations_,
                                    .seed = seed_,
-                                   .stream = list_.segments().size()},
+                                   .stream = list_.segments().size(),
+                                   .search = segment.search},
                                   clock, stats_.distances);
   stats_.cluster_ms += clock.lap_ms();
   list_.add(CellSegment(keys, cells, static_cast<std::uint32_t>(list_.keys()), key_bits_));

@@ -106,7 +106,7 @@ RoarIndex::RoarIndex(const BuildInput& in, const ParamReader& params)
   const auto queries = pick_queries(in.train, size("queries"));
   KnnTable found;
   if (in.lists == nullptr) {
-    found = exact_knn(keys_.view(), queries, size("knn"), clock);
+    found = exact_knn(keys_.view(), queries, size("knn"), clock, in.search);
     stats_.distances += static_cast<std::int64_t>(queries.size() * keys_.rows());
   }
   const KnnTable& table = in.lists == nullptr ? found : *in.lists;

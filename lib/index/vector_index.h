@@ -34,6 +34,7 @@ struct StoredKeys {
 };
 
 struct KnnTable;  // knn_table.h
+class RowSearch;  // row_search.h
 
 struct BuildInput {
   MatView<const float>
@@ -45,6 +46,7 @@ struct BuildInput {
   // The best keys of all rows of `train`, if somebody found them already: exact_knn of the k that
   // IndexSpec::lists names. Others than such types do not look.
   const KnnTable* lists = nullptr;
+  RowSearch* search = nullptr;  // takes the exact searches of the build; null: the threads here
 };
 
 // Keys by number and kind, before there are any: what a memory plan knows.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <string>
 
+#include "tests/support/plain_row_search.h"
 #include "tests/support/random.h"
 
 namespace ra::attention {
@@ -74,10 +75,13 @@ TEST_P(HarvestTest, ChunkByChunkItIsWhatIsFoundAfterwards) {
     Harvest harvest({0, 1}, kKvHeads, kGroup, 20);
     index::BuildClock clock;
     std::int64_t distances = 0;
+    testing::PlainRowSearch search;
     for (std::int64_t done = 0; done < kTokens; done += chunk) {
       fill(chunk);
-      harvest.gather(cache_, kSink, cache_.size() - 100, queries, clock, distances);
+      harvest.gather(cache_, kSink, cache_.size() - 100, queries, clock, distances,
+                     chunk == 300 ? &search : nullptr);
     }
+    EXPECT_EQ(search.calls > 0, chunk == 300);
     EXPECT_EQ(distances, 2 * kKvHeads * kGroup * (kTokens / kEvery) * (kTokens - 100 - kSink));
     EXPECT_FALSE(harvest.of(kSink, kTokens));
     ASSERT_TRUE(harvest.of(kSink, kTokens - 100));
@@ -87,7 +91,12 @@ TEST_P(HarvestTest, ChunkByChunkItIsWhatIsFoundAfterwards) {
                    got = harvest.take(static_cast<std::size_t>(layer), head, kGroup);
         ASSERT_EQ(got.k, want.k);
         ASSERT_EQ(got.queries, want.queries);
-        EXPECT_EQ(got.ids, want.ids) << "layer " << layer << " head " << head;
+        ASSERT_EQ(got.ids.size(), want.ids.size());
+        std::size_t others = 0;
+        for (std::size_t i = 0; i < want.ids.size(); ++i) others += got.ids[i] != want.ids[i];
+        // Another search rounds its sums otherwise, and so keys may change places.
+        EXPECT_LE(others, chunk == 300 ? want.ids.size() / 1000 : 0)
+            << "layer " << layer << " head " << head;
       }
   }
 }

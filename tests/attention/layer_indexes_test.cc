@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "tests/support/plain_row_search.h"
 #include "tests/support/random.h"
 
 namespace ra::attention {
@@ -67,6 +68,21 @@ TEST_P(LayerIndexesTest, WholeSegmentsAreBuiltEarlyTheRestAtTheEnd) {
   EXPECT_GT(t.stats.cluster_ms, 0);
   // Keys in bf16 and f32 are read in the cache.
   EXPECT_EQ(t.key_bytes, GetParam() == model::KvType::kInt8 ? 4 * 690 * 16 * 4 : 0);
+}
+
+TEST_P(LayerIndexesTest, BuildsButNotGrowthUseTheRowSearch) {
+  for (const char* type : {"qivf:segment=256", "qgraph", "roar"}) {
+    testing::PlainRowSearch plain;
+    LayerIndexes indexes(kShape, spec(type));
+    indexes.set_row_search(&plain);
+    indexes.build(cache_, 10, 700, training, 1);
+    const int calls = plain.calls;
+    EXPECT_GT(calls, 0) << type;
+    EXPECT_EQ(search(indexes, 0).size(), 690u) << type;
+    if (!indexes.grows()) continue;
+    indexes.grow(cache_, 1, 800);
+    EXPECT_EQ(plain.calls, calls) << type;
+  }
 }
 
 TEST_P(LayerIndexesTest, GrowsByLayersAndForgets) {

@@ -7,6 +7,7 @@
 
 #include "lib/core/parallel.h"
 #include "tests/index/synthetic.h"
+#include "tests/support/plain_row_search.h"
 
 namespace ra::index {
 namespace {
@@ -30,6 +31,18 @@ TEST(KmeansTest, FindsWellSeparatedGroups) {
     mixed.insert(c.cell_of[i]);
   }
   EXPECT_GE(mixed.size(), 4u);
+}
+
+TEST(KmeansTest, AnotherSearchFindsTheSameCells) {
+  auto x = testing::gaussian(600, 10, 1);
+  for (std::size_t i = 0; i < 600; ++i) x.row(i)[i % 6] += 60;
+  ra::testing::PlainRowSearch search;
+  BuildClock clock;
+  std::int64_t distances = 0;
+  const Clustering c =
+      kmeans(x.view(), {.cells = 6, .iterations = 20, .search = &search}, clock, distances);
+  EXPECT_EQ(search.calls, 21);
+  EXPECT_EQ(c.cell_of, run(x, 6, 20).cell_of);
 }
 
 TEST(KmeansTest, EveryRowIsNearestToItsOwnMeanInTheEnd) {

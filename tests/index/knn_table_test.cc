@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/index/synthetic.h"
+#include "tests/support/plain_row_search.h"
 
 namespace ra::index {
 namespace {
@@ -21,6 +22,10 @@ TEST(KnnTableTest, RowsAreTheExactBestKeys) {
     for (std::size_t j = 0; j < 12; ++j) EXPECT_EQ(table.row(q)[j], truth[j].id);
   }
   EXPECT_EQ(exact_knn(keys.view().row_range(0, 5), rows, 12, clock).k, 5u);
+
+  ra::testing::PlainRowSearch search;
+  EXPECT_EQ(exact_knn(keys.view(), rows, 12, clock, &search).ids, table.ids);
+  EXPECT_EQ(search.calls, 1);
 }
 
 TEST(KnnTableTest, SamplesAreSpreadOverEachSet) {

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "tests/index/synthetic.h"
+#include "tests/support/plain_row_search.h"
 
 namespace ra::index {
 namespace {
@@ -53,6 +54,13 @@ TEST(NearestRowsTest, RowsOfAnotherSetMayBeStridedAndFew) {
   EXPECT_EQ(distances, 300 * 3);
   for (std::size_t i = 0; i < 300; ++i) ASSERT_EQ(links[i].size(), 3u);
   EXPECT_EQ(links[200][0], 2u);
+  ra::testing::PlainRowSearch search;
+  distances = 0;
+  const LinkLists others = nearest_rows(x.view(), every, 10, clock, distances, &search);
+  EXPECT_EQ(distances, 300 * 3);
+  EXPECT_EQ(search.calls, 1);
+  ASSERT_EQ(others.size(), 300u);
+  EXPECT_EQ(others[200], links[200]);
 }
 
 TEST(NearestRowsTest, TiesGoToTheSmallerRow) {

@@ -44,12 +44,17 @@ TEST_P(CudaExactTopkTest, BestKeysOverSeveralTilesAreThoseOfOneScan) {
     const std::size_t kept = std::min(k, keys);
     const OnDevice<float> dq(q), dx(x), scores(std::vector<float>(queries * kept));
     const OnDevice<std::uint32_t> ids(std::vector<std::uint32_t>(queries * kept));
-    tiles.best_keys({dq.data(), queries, dim}, {dx.data(), keys, dim}, k, ids.data(),
-                    scores.data());
+    std::vector<float> bias(keys);
+    for (std::size_t i = 0; i < keys; ++i) bias[i] = static_cast<float>(i % 5);
+    const OnDevice<float> db(bias);
+    const bool biased = k == 64;
+    tiles.best_keys({dq.data(), queries, dim}, {dx.data(), keys, dim}, biased ? db.data() : nullptr,
+                    k, ids.data(), scores.data());
     const auto got_ids = ids.host(stream);
     const auto got = scores.host(stream);
     for (std::size_t i = 0; i < queries; ++i) {
-      const auto all = scores_of(q, i, x, dim);
+      auto all = scores_of(q, i, x, dim);
+      for (std::size_t j = 0; biased && j < keys; ++j) all[j] += bias[j];
       std::vector<std::uint32_t> want_ids(kept);
       std::vector<float> want(kept);
       kernels::topk<kernels::Level::kScalar>({.scores = all.data(),
