@@ -2,6 +2,7 @@
 #include "lib/model/cuda_backend.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "kernels/cuda/decode_rows.h"
 #include "kernels/cuda/device.h"
@@ -65,13 +66,18 @@ float* CudaBackend::twin(MatView<const float> x) {
   return it->second->twin.data() + offset;
 }
 
+// Queues the copy of x to its place on the host.
+MatView<const float> CudaBackend::queue_read(MatView<const float> x) {
+  float* host = twin(x);
+  if (x.rows > 0) copies_.to_host(host, x.data, (x.rows - 1) * x.stride + x.cols);
+  return {host, x.rows, x.cols, x.stride};
+}
+
 MatView<const float> CudaBackend::on_host(MatView<const float> x) {
-  return on_device([&]() -> MatView<const float> {
-    float* host = twin(x);
-    if (x.rows > 0) copies_.to_host(host, x.data, (x.rows - 1) * x.stride + x.cols);
-    read_.record(stream_);
-    read_.wait();
-    return {host, x.rows, x.cols, x.stride};
+  return on_device([&] {
+    const MatView<const float> host = queue_read(x);
+    stream_.synchronise();
+    return host;
   });
 }
 
@@ -138,8 +144,12 @@ cuda::DeviceKeys CudaBackend::keys(const KvCache& cache, int layer) {
 
 void CudaBackend::append(KvCache& cache, int layer, MatView<const float> k,
                          MatView<const float> v) {
-  on_device([&] { mirror(cache).append(copies_, cache, layer, k, v); });
-  const MatView<const float> host_k = on_host(k), host_v = on_host(v);
+  const auto [host_k, host_v] = on_device([&] {
+    mirror(cache).append(copies_, cache, layer, k, v);
+    const std::pair host(queue_read(k), queue_read(v));
+    stream_.synchronise();
+    return host;
+  });
   cache.append(layer, host_k, host_v);
 }
 

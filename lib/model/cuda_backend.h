@@ -60,6 +60,7 @@ class CudaBackend : public Backend {
   void multiply(const Weight& w, const float* bias, MatView<const float> x,
                 const std::byte* quantised, bool add, MatView<float> y);
   bool few(MatView<const float> x) const { return x.rows <= cuda::kGemvTokens; }
+  MatView<const float> queue_read(MatView<const float> x);
   void settle_laps();
   float* twin(MatView<const float> x);
 
@@ -77,7 +78,6 @@ class CudaBackend : public Backend {
   cuda::DeviceBuffer<std::int32_t> ids_;
   cuda::DeviceBuffer<std::uint32_t> bad_row_;
   cuda::PinnedBuffer<std::uint32_t> bad_row_host_;
-  cuda::Event read_;  // what the host waits for
   // cos and sin of the last positions asked for: all layers share them.
   cuda::DeviceBuffer<double> inv_freq_;
   cuda::DeviceBuffer<float> cos_, sin_;
