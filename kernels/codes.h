@@ -25,7 +25,7 @@ constexpr std::size_t code_block_bytes(std::size_t rank, int bits) {
 // out[g * out_stride + 16 j + key] = sum over i of q[g][i] * coordinate i of that key of block
 // (blocks ? blocks[j] : first + j), for g < group, j < n. rank <= kMostCodeRank.
 struct CodeArgs {
-  const std::int8_t* q = nullptr;  // [group, rank], rows q_stride apart
+  const std::int8_t* q = nullptr;  // [group, rank] of -127 .. 127, rows q_stride apart
   std::size_t q_stride = 0, group = 0, rank = 0;
   const std::uint8_t* codes = nullptr;
   int bits = 8;

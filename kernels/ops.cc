@@ -24,11 +24,6 @@ constexpr auto gated() -> decltype(OpTable::gemm_gated) {
   }
 }
 
-// Compressing stores make selection worth a version of its own; AVX2 has none.
-constexpr Level selection(Level vector) {
-  return vector == Level::kAvx512 ? Level::kAvx512 : Level::kScalar;
-}
-
 // Level amx has its own matrix ops and the vector ops of avx512.
 template <Level Vector, Level Matrix = Vector>
 constexpr OpTable make_table() {
@@ -49,11 +44,11 @@ constexpr OpTable make_table() {
       .score_codes = score_codes<Matrix>,
       .codes_at_least = codes_at_least<Matrix>,
       .encode_query = encode_query<Vector>,
-      .run_scores = run_scores<selection(Vector)>,
-      .runs_at_least = runs_at_least<selection(Vector)>,
-      .kth_largest = kth_largest<selection(Vector)>,
-      .at_least = at_least<selection(Vector)>,
-      .largest = largest<selection(Vector)>,
+      .run_scores = run_scores<Vector>,
+      .runs_at_least = runs_at_least<Vector>,
+      .kth_largest = kth_largest<Vector>,
+      .at_least = at_least<Vector>,
+      .largest = largest<Vector>,
       .attend_partial = attend_partial<Vector>,
       .attend_causal = attend_causal<Matrix>,
       .gemm = gemm<Matrix>,

@@ -39,10 +39,15 @@ template <>
 void run_scores<Level::kScalar>(const float* scores, const Run* runs, std::size_t n,
                                 float* out) noexcept;
 template <>
+void run_scores<Level::kAvx2>(const float* scores, const Run* runs, std::size_t n,
+                              float* out) noexcept;
+template <>
 void run_scores<Level::kAvx512>(const float* scores, const Run* runs, std::size_t n,
                                 float* out) noexcept;
 template <>
 std::size_t runs_at_least<Level::kScalar>(const GroupRunArgs& a) noexcept;
+template <>
+std::size_t runs_at_least<Level::kAvx2>(const GroupRunArgs& a) noexcept;
 template <>
 std::size_t runs_at_least<Level::kAvx512>(const GroupRunArgs& a) noexcept;
 

@@ -29,17 +29,26 @@ template <>
 float kth_largest<Level::kScalar>(const float* scores, std::size_t n, std::size_t m,
                                   float* scratch) noexcept;
 template <>
+float kth_largest<Level::kAvx2>(const float* scores, std::size_t n, std::size_t m,
+                                float* scratch) noexcept;
+template <>
 float kth_largest<Level::kAvx512>(const float* scores, std::size_t n, std::size_t m,
                                   float* scratch) noexcept;
 template <>
 std::size_t at_least<Level::kScalar>(const float* scores, std::size_t n, float floor,
                                      std::size_t most, std::uint32_t* out) noexcept;
 template <>
+std::size_t at_least<Level::kAvx2>(const float* scores, std::size_t n, float floor,
+                                   std::size_t most, std::uint32_t* out) noexcept;
+template <>
 std::size_t at_least<Level::kAvx512>(const float* scores, std::size_t n, float floor,
                                      std::size_t most, std::uint32_t* out) noexcept;
 template <>
 std::size_t largest<Level::kScalar>(const float* scores, std::size_t n, std::size_t m, float* floor,
                                     float* scratch, std::uint32_t* out) noexcept;
+template <>
+std::size_t largest<Level::kAvx2>(const float* scores, std::size_t n, std::size_t m, float* floor,
+                                  float* scratch, std::uint32_t* out) noexcept;
 template <>
 std::size_t largest<Level::kAvx512>(const float* scores, std::size_t n, std::size_t m, float* floor,
                                     float* scratch, std::uint32_t* out) noexcept;

@@ -1,69 +1,119 @@
 // SPDX-License-Identifier: Apache-2.0
-// Codes are widened to 16 bits: the 8-bit product of AVX2 saturates. A vector holds four keys, two
-// sums each.
+// The 8-bit product of AVX2 adds pairs of products in 16 bits, a code without a sign with a query
+// byte that has one. 4-bit codes are small enough to add up eight pairs there; 8-bit codes give
+// their sign to the query first, and each pair is widened. Lane = key in the end, and a block is
+// read once for four queries.
 #include <immintrin.h>
 
-#include <cstring>
+#include <algorithm>
 
 #include "kernels/codes.h"
+#include "kernels/cpu/code_quads.h"
 #include "kernels/cpu/encode_query.h"
 #include "kernels/cpu/filter_codes.h"
+#include "kernels/cpu/unroll.h"
 #include "kernels/types.h"
 
 namespace ra::kernels {
 namespace {
 
-constexpr std::size_t kParts = 4;  // of 4 keys
+constexpr int kMostQueries = 4;     // at a time: their sums stay in registers
+constexpr std::size_t kHalves = 2;  // of a block, eight keys each
 
-// q[0..4) as 16-bit lanes, four times.
-RA_ALWAYS_INLINE __m256i four_of(const std::int8_t* q) {
-  int quad;
-  std::memcpy(&quad, q, 4);
-  return _mm256_cvtepi8_epi16(_mm_set1_epi32(quad));
+RA_ALWAYS_INLINE __m256i load(const std::uint8_t* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
 }
 
-RA_ALWAYS_INLINE __m256i widen(const std::uint8_t* p) {
-  return _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+// Sums of a block with G queries, still with the offset of 4-bit codes.
+template <int G>
+struct Sums {
+  __m256i of[G][kHalves];
+};
+
+template <int G>
+RA_ALWAYS_INLINE void add_bytes(const std::uint8_t* block, std::size_t rank,
+                                const Quads<G, kMostQueries>& quads, Sums<G>& sums) {
+  const __m256i offset = _mm256_set1_epi8(-128), one = _mm256_set1_epi16(1);
+  for (std::size_t i = 0; i < rank; i += 4, block += kCodeStepBytes) {
+    __m256i code[kHalves], size[kHalves];
+    for (std::size_t h = 0; h < kHalves; ++h) {
+      code[h] = _mm256_xor_si256(load(block + 32 * h), offset);
+      size[h] = _mm256_abs_epi8(code[h]);
+    }
+    RA_UNROLL(4)
+    for (std::size_t r = 0; r < G; ++r) {
+      const __m256i quad = _mm256_set1_epi32(quads.of[i / 4][r]);
+      for (std::size_t h = 0; h < kHalves; ++h) {
+        // At most 2 * 128 * 127: no pair saturates.
+        const __m256i pairs = _mm256_maddubs_epi16(size[h], _mm256_sign_epi8(quad, code[h]));
+        sums.of[r][h] = _mm256_add_epi32(sums.of[r][h], _mm256_madd_epi16(pairs, one));
+      }
+    }
+  }
+}
+
+template <int G>
+RA_ALWAYS_INLINE void add_halves(const std::uint8_t* block, std::size_t rank,
+                                 const Quads<G, kMostQueries>& quads, Sums<G>& sums) {
+  constexpr std::size_t kSteps = 4;  // 2 kSteps pairs of at most 2 * 15 * 127 fit into 16 bits
+  const __m256i low = _mm256_set1_epi8(15), one = _mm256_set1_epi16(1);
+  for (std::size_t i = 0; i < rank;) {
+    Sums<G> pairs;
+    for (auto& of : pairs.of)
+      for (__m256i& v : of) v = _mm256_setzero_si256();
+    for (const std::size_t end = std::min(rank, i + 8 * kSteps); i < end;
+         i += 8, block += kCodeStepBytes)
+      for (std::size_t h = 0; h < kHalves; ++h) {
+        const __m256i both = load(block + 32 * h);
+        const __m256i first = _mm256_and_si256(both, low),
+                      second = _mm256_and_si256(_mm256_srli_epi16(both, 4), low);
+        RA_UNROLL(4)
+        for (std::size_t r = 0; r < G; ++r) {
+          const __m256i a = _mm256_maddubs_epi16(first, _mm256_set1_epi32(quads.of[i / 4][r]));
+          const __m256i b = _mm256_maddubs_epi16(second, _mm256_set1_epi32(quads.of[i / 4 + 1][r]));
+          pairs.of[r][h] = _mm256_add_epi16(pairs.of[r][h], _mm256_add_epi16(a, b));
+        }
+      }
+    for (std::size_t r = 0; r < G; ++r)
+      for (std::size_t h = 0; h < kHalves; ++h)
+        sums.of[r][h] = _mm256_add_epi32(sums.of[r][h], _mm256_madd_epi16(pairs.of[r][h], one));
+  }
+}
+
+// Queries g .. g + G - 1 with every block.
+template <int G, int Bits>
+void score_some(const CodeArgs& a, std::size_t g) {
+  const std::size_t bytes = code_block_bytes(a.rank, Bits);
+  const Quads<G, kMostQueries> quads(a, g);
+  const Bases<G> bases(a, g, Bits == 8 ? 0 : 8);
+  for (std::size_t j = 0; j < a.n; ++j) {
+    const std::uint8_t* block = a.codes + (a.blocks != nullptr ? a.blocks[j] : a.first + j) * bytes;
+    Sums<G> sums;
+    for (std::size_t r = 0; r < G; ++r)
+      for (__m256i& v : sums.of[r]) v = _mm256_set1_epi32(-bases.base[r]);
+    if constexpr (Bits == 8)
+      add_bytes<G>(block, a.rank, quads, sums);
+    else
+      add_halves<G>(block, a.rank, quads, sums);
+    for (std::size_t r = 0; r < G; ++r)
+      for (std::size_t h = 0; h < kHalves; ++h)
+        _mm256_storeu_ps(a.out + (g + r) * a.out_stride + j * kCodeKeys + 8 * h,
+                         _mm256_cvtepi32_ps(sums.of[r][h]));
+  }
 }
 
 template <int Bits>
-RA_ALWAYS_INLINE void score_block(const CodeArgs& a, const std::uint8_t* block,
-                                  const std::int8_t* q, float* out) {
-  const __m256i offset = _mm256_set1_epi16(Bits == 8 ? 128 : 8), low = _mm256_set1_epi16(15);
-  __m256i sum[kParts];
-  for (__m256i& s : sum) s = _mm256_setzero_si256();
-  for (std::size_t i = 0; i < a.rank; i += 32 / Bits, block += kCodeStepBytes)
-    for (std::size_t p = 0; p < kParts; ++p) {
-      const __m256i v = widen(block + 16 * p);
-      if constexpr (Bits == 8) {
-        sum[p] = _mm256_add_epi32(sum[p],
-                                  _mm256_madd_epi16(_mm256_sub_epi16(v, offset), four_of(q + i)));
-      } else {
-        const __m256i lo = _mm256_sub_epi16(_mm256_and_si256(v, low), offset);
-        const __m256i hi = _mm256_sub_epi16(_mm256_srli_epi16(v, 4), offset);
-        sum[p] = _mm256_add_epi32(sum[p], _mm256_madd_epi16(lo, four_of(q + i)));
-        sum[p] = _mm256_add_epi32(sum[p], _mm256_madd_epi16(hi, four_of(q + i + 4)));
-      }
-    }
-  for (std::size_t p = 0; p < kParts; p += 2) {
-    const __m256i keys = _mm256_permute4x64_epi64(_mm256_hadd_epi32(sum[p], sum[p + 1]), 0xd8);
-    _mm256_storeu_ps(out + 4 * p, _mm256_cvtepi32_ps(keys));
-  }
+void score_all(const CodeArgs& a) {
+  for (std::size_t g = 0; g < a.group; g += kMostQueries)
+    with_count<kMostQueries>(std::min<std::size_t>(kMostQueries, a.group - g),
+                             [&]<int G>() { score_some<G, Bits>(a, g); });
 }
 
 }  // namespace
 
 template <>
 void score_codes<Level::kAvx2>(const CodeArgs& a) noexcept {
-  const std::size_t bytes = code_block_bytes(a.rank, a.bits);
-  for (std::size_t j = 0; j < a.n; ++j) {
-    const std::uint8_t* block = a.codes + (a.blocks != nullptr ? a.blocks[j] : a.first + j) * bytes;
-    for (std::size_t g = 0; g < a.group; ++g) {
-      const std::int8_t* q = a.q + g * a.q_stride;
-      float* out = a.out + g * a.out_stride + j * kCodeKeys;
-      a.bits == 8 ? score_block<8>(a, block, q, out) : score_block<4>(a, block, q, out);
-    }
-  }
+  a.bits == 8 ? score_all<8>(a) : score_all<4>(a);
 }
 
 template <>

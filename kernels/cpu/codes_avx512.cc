@@ -5,9 +5,9 @@
 #include <immintrin.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "kernels/codes.h"
+#include "kernels/cpu/code_quads.h"
 #include "kernels/cpu/encode_query.h"
 #include "kernels/cpu/filter_codes.h"
 #include "kernels/cpu/unroll.h"
@@ -19,33 +19,12 @@ namespace {
 constexpr std::size_t kAhead = 8;  // blocks fetched before their use
 constexpr int kMostQueries = 8;    // at a time: their sums stay in registers
 
-// Four bytes of each query side by side, four coordinates after four.
-template <int G>
-struct Quads {
-  std::int32_t of[kMostCodeRank / 4][kMostQueries];
-  Quads(const CodeArgs& a, std::size_t g) {
-    for (std::size_t r = 0; r < G; ++r)
-      for (std::size_t i = 0; i < a.rank; i += 4)
-        std::memcpy(&of[i / 4][r], a.q + (g + r) * a.q_stride + i, 4);
-  }
-};
-
-// Sums of a block with G queries, still with what the offset of the codes adds to each: base.
+// Sums of a block with G queries, still with the offset of the codes.
 template <int G>
 struct Sums {
   __m512i of[G];
 };
-template <int G, int Bits>
-struct Bases {
-  int base[G];
-  explicit Bases(const CodeArgs& a, std::size_t g) {
-    for (std::size_t r = 0; r < G; ++r) {
-      base[r] = 0;
-      for (std::size_t i = 0; i < a.rank; ++i)
-        base[r] += (Bits == 8 ? 128 : 8) * a.q[(g + r) * a.q_stride + i];
-    }
-  }
-};
+constexpr int offset_of(int bits) { return bits == 8 ? 128 : 8; }
 
 // Queries g .. g + G - 1 with every block, a few blocks at a time: their sums do not wait for one
 // another, and a quad of query bytes is read once for all. take(j, sums) is called block by block.
@@ -54,7 +33,7 @@ RA_ALWAYS_INLINE void score_tile(const CodeArgs& a, std::size_t g, const Take& t
   constexpr std::size_t kStep = 32 / Bits;  // coordinates of a step
   constexpr std::size_t kBlocks = G <= 3 ? 4 : 2;
   const std::size_t bytes = code_block_bytes(a.rank, Bits);
-  const Quads<G> quads(a, g);
+  const Quads<G, kMostQueries> quads(a, g);
   const __m512i low = _mm512_set1_epi8(15);
   for (std::size_t j = 0; j < a.n; j += kBlocks) {
     const auto block_at = [&](std::size_t at) {
@@ -106,7 +85,7 @@ RA_ALWAYS_INLINE void score_tile(const CodeArgs& a, std::size_t g, const Take& t
 
 template <int G, int Bits>
 void score_some(const CodeArgs& a, std::size_t g) {
-  const Bases<G, Bits> bases(a, g);
+  const Bases<G> bases(a, g, offset_of(Bits));
   score_tile<G, Bits>(a, g, [&](std::size_t j, const Sums<G>& sums) {
     RA_UNROLL(8)
     for (std::size_t r = 0; r < G; ++r)
@@ -120,7 +99,7 @@ void score_some(const CodeArgs& a, std::size_t g) {
 template <int G, int Bits>
 std::size_t filter(const CodeArgs& a, const float* floors, std::uint32_t* rows) {
   const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  Bases<G, Bits> least(a, 0);
+  Bases<G> least(a, 0, offset_of(Bits));
   for (std::size_t r = 0; r < G; ++r) least.base[r] += whole_floor<Level::kAvx512>(floors[r]);
   std::size_t count = 0;
   score_tile<G, Bits>(a, 0, [&](std::size_t j, const Sums<G>& sums) {
@@ -138,23 +117,17 @@ std::size_t filter(const CodeArgs& a, const float* floors, std::uint32_t* rows) 
   return count;
 }
 
-// Calls f.operator()<G>() for the G, 1 .. kMostQueries, that `count` is; nothing for 0.
-template <int G = kMostQueries, class F>
-void with_count(std::size_t count, const F& f) {
-  if constexpr (G > 0) count == G ? f.template operator()<G>() : with_count<G - 1>(count, f);
-}
-
 template <int Bits>
 void score_all(const CodeArgs& a) {
   for (std::size_t g = 0; g < a.group; g += kMostQueries)
-    with_count(std::min<std::size_t>(kMostQueries, a.group - g),
-               [&]<int G>() { score_some<G, Bits>(a, g); });
+    with_count<kMostQueries>(std::min<std::size_t>(kMostQueries, a.group - g),
+                             [&]<int G>() { score_some<G, Bits>(a, g); });
 }
 
 template <int Bits>
 std::size_t filter_group(const CodeArgs& a, const float* floors, std::uint32_t* rows) {
   std::size_t count = 0;
-  with_count(a.group, [&]<int G>() { count = filter<G, Bits>(a, floors, rows); });
+  with_count<kMostQueries>(a.group, [&]<int G>() { count = filter<G, Bits>(a, floors, rows); });
   return count;
 }
 

@@ -38,7 +38,7 @@ void check(const OpTable& table, std::size_t rank, int bits, std::size_t group,
     }
   }
   std::vector<std::int8_t> q(group * (rank + 3) + 1);
-  for (auto& v : q) v = static_cast<std::int8_t>(static_cast<int>(rng.below(256)) - 128);
+  for (auto& v : q) v = static_cast<std::int8_t>(static_cast<int>(rng.below(255)) - 127);
   const std::size_t first = blocks == nullptr ? 2 : 0, stride = n * kCodeKeys + 1;
   std::vector<float> out(group * stride + 1, 7.0f);
   table.score_codes({.q = q.data(),
@@ -77,7 +77,7 @@ Codes random_codes(std::size_t rank, int bits, std::size_t group, std::size_t n)
   for (std::size_t i = 0; i < kBlocks * code_block_bytes(rank, bits); ++i)
     c.codes.push_back(static_cast<std::uint8_t>(rng.below(256)));
   for (std::size_t i = 0; i < group * rank; ++i)
-    c.q.push_back(static_cast<std::int8_t>(static_cast<int>(rng.below(256)) - 128));
+    c.q.push_back(static_cast<std::int8_t>(static_cast<int>(rng.below(255)) - 127));
   c.args = {.q = c.q.data(),
             .q_stride = rank,
             .group = group,
