@@ -52,7 +52,7 @@ void KeyRows::append(MatView<const float> keys) {
   RA_CHECK(keys.cols == cols_);
   if (stored_.rows == nullptr) {
     if (wide_.rows() == 0 && fits_bf16(keys)) {
-      narrow_ = stack(narrow_, rows_, keys, to_bf16);
+      narrow_ = stack(narrow_, rows_, keys, [](float v) { return to_bf16(v); });
     } else {
       if (narrow_.rows() > 0) {  // the first rows that bf16 would round
         wide_ = Matrix<float>(rows_, cols_);

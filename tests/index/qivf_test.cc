@@ -95,7 +95,8 @@ TEST_P(QivfTest, AMomentStandsForItsQueries) {
 
 TEST_P(QivfTest, StoredKeysAreNotCopied) {
   Matrix<bf16> stored(4000, 32);
-  std::transform(set_.keys.data(), set_.keys.data() + 4000 * 32, stored.data(), to_bf16);
+  std::transform(set_.keys.data(), set_.keys.data() + 4000 * 32, stored.data(),
+                 [](float v) { return to_bf16(v); });
   Matrix<float> keys(4000, 32);
   std::transform(stored.data(), stored.data() + 4000 * 32, keys.data(),
                  [](bf16 v) { return to_float(v); });
