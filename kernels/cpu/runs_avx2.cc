@@ -20,12 +20,15 @@ void run_scores<Level::kAvx2>(const float* scores, const Run* runs, std::size_t 
                               float* out) noexcept {
   for (std::size_t r = 0; r < n; ++r) {
     const Run& run = runs[r];
+    const float* from = scores + run.at;
     const __m256 base = _mm256_set1_ps(run.base), unit = _mm256_set1_ps(run.unit);
-    for (std::size_t i = 0; i < run.rows; i += 8) {
+    // Not fused, as at every level.
+    const auto score = [&](__m256 v) { return _mm256_add_ps(base, _mm256_mul_ps(unit, v)); };
+    std::size_t i = 0;
+    for (; i + 8 <= run.rows; i += 8) _mm256_storeu_ps(out + i, score(_mm256_loadu_ps(from + i)));
+    if (i < run.rows) {
       const __m256i valid = first_lanes(run.rows - i);
-      const __m256 v = _mm256_maskload_ps(scores + run.at + i, valid);
-      // Not fused, as at every level.
-      _mm256_maskstore_ps(out + i, valid, _mm256_add_ps(base, _mm256_mul_ps(unit, v)));
+      _mm256_maskstore_ps(out + i, valid, score(_mm256_maskload_ps(from + i, valid)));
     }
     out += run.rows;
   }
