@@ -149,7 +149,8 @@ TEST_P(CodesTest, FilterFindsWhatScoresAtLeastTheFloorOfAnyQuery) {
 TEST_P(CodesTest, FilterKeepsTheOrderOfManyBlocks) {
   Codes c = random_codes(16, 4, 5, 1);
   std::vector<std::uint32_t> blocks;
-  for (std::uint32_t j = 0; j < 100; ++j) blocks.push_back(j * 5 % kBlocks);
+  for (std::uint32_t j = 0; j < 100; ++j)
+    blocks.push_back(static_cast<std::uint32_t>(j * 5 % kBlocks));
   c.args.blocks = blocks.data();
   c.args.n = blocks.size();
   const std::vector<float> floors(5, 100.0f);
