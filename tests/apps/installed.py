@@ -44,7 +44,12 @@ def described(share):
         f"fish/vendor_completions.d/{p}.fish")}
 
 
+def is_of_the_device(path):
+    return path.name == "device_kv.h" or any(part.startswith("cuda") for part in path.parts)
+
+
 def public_headers():
-    """Paths as they are included."""
-    return {p.relative_to(ROOT) for top in ("kernels", "lib") for p in (ROOT / top).rglob("*.h")
-            if p.parent != ROOT / "kernels/cpu"}
+    """Paths as they are included; those of the device only where the build has one."""
+    headers = {p.relative_to(ROOT) for top in ("kernels", "lib") for p in (ROOT / top).rglob("*.h")
+               if p.parent != ROOT / "kernels/cpu"}
+    return headers if cache("RA_CUDA") == "ON" else {p for p in headers if not is_of_the_device(p)}
