@@ -101,6 +101,17 @@ TEST_P(HarvestTest, ChunkByChunkItIsWhatIsFoundAfterwards) {
   }
 }
 
+TEST_P(HarvestTest, ListsTooLongForTheSearchAreFoundHere) {
+  fill(300);
+  Harvest harvest({1}, kKvHeads, kGroup, index::RowSearch::kMost + 1);
+  index::BuildClock clock;
+  std::int64_t distances = 0;
+  testing::PlainRowSearch search;
+  harvest.gather(cache_, kSink, 300, queries, clock, distances, &search);
+  EXPECT_EQ(search.calls, 0);
+  EXPECT_EQ(harvest.take(0, 0, 1).k, 300u - kSink);
+}
+
 TEST_P(HarvestTest, ListsEndWithTheKeys) {
   fill(120);
   Harvest harvest({1}, kKvHeads, kGroup, 20);
