@@ -71,7 +71,9 @@ void print_prefill_table(const std::vector<Json>& records, const std::string& fo
     table.add({r["config"]["context"].dump(), fixed(ms / 1000, 2), fixed(m["prefill_tok_s"], 0),
                fixed(100 * linear / ms, 1), fixed(100 * attention / ms, 1),
                fixed(100 * (ms - linear - attention) / ms, 1), fixed(m["prefill_tflop_per_s"], 2),
-               fixed(100 * m["prefill_peak_frac"].get<double>(), 0)});
+               m["prefill_peak_frac"].is_null()
+                   ? "-"
+                   : fixed(100 * m["prefill_peak_frac"].get<double>(), 0)});
   }
   if (seen.empty()) return;
   fmt::print(

@@ -87,6 +87,7 @@ ModelContext::ModelContext(const ModelOptions& o, const SparseModeOptions& spars
       decoder_(in.model, device_->backend(), cache_, *exact_) {
   device_->check_fits(in.model.config, in.model.weights, cache_.shape(),
                       static_cast<std::size_t>(sequences));
+  device_->backend().prepare(in.model.weights);
 }
 
 void ModelContext::prefill(const std::vector<ModeRun>& runs, const std::string& kv_out,

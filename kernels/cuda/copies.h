@@ -43,10 +43,11 @@ class Copies {
 
   void queue(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, const char* what) {
     if (pending_ == kPending) settle();
-    Span& span = spans_[pending_++];
+    Span& span = spans_[pending_];
     span.begin.record(stream_);
     check(cudaMemcpyAsync(to, from, bytes, kind, stream_.get()), what);
     span.end.record(stream_);
+    ++pending_;
   }
   void settle() {
     for (std::size_t i = 0; i < pending_; ++i) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The only owners of device memory and of page-locked host memory. Move-only; what they held is
-// lost when they grow, which waits for the device. Elements are not initialised.
+// lost when they grow. Elements are not initialised.
 #pragma once
 
 #include <cstddef>
@@ -44,8 +44,8 @@ class Buffer {
     if (data_ != nullptr) Memory::release(data_);
   }
 
-  // At least n elements. Growing frees the old ones first; both kinds of free() wait for all work
-  // that may be using them.
+  // At least n elements. Growing frees the old ones first: cudaFree waits for the work that may be
+  // using them; with page-locked memory the caller has waited.
   void reserve_discard(std::size_t n) {
     if (n <= size_) return;
     if (data_ != nullptr) Memory::release(std::exchange(data_, nullptr));

@@ -12,7 +12,8 @@ namespace {
 
 void check(cublasStatus_t status, const char* call) {
   if (status != CUBLAS_STATUS_SUCCESS)
-    throw DeviceError(std::string(call) + ": " + cublasGetStatusString(status), false);
+    throw DeviceError(std::string(call) + ": " + cublasGetStatusString(status),
+                      status == CUBLAS_STATUS_ALLOC_FAILED);
 }
 
 struct Operand {

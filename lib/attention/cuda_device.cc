@@ -16,12 +16,10 @@
 #include "lib/model/cuda_attention.h"
 #include "lib/model/cuda_backend.h"
 #include "lib/model/cuda_errors.h"
+#include "lib/model/decoder.h"
 
 namespace ra::attention {
 namespace {
-
-// Of the rows of one pass: Decoder's chunk.
-constexpr std::size_t kChunk = 1024;
 
 class Cuda : public ComputeDevice {
  public:
@@ -57,7 +55,8 @@ class Cuda : public ComputeDevice {
       fail_usage("--device",
                  fmt::format("heads of {}, CUDA kernels have at most {}", dim, cuda::kMostHeadDim),
                  "use --device cpu");
-    auto needs = model::cuda_memory(config, weights, cache, caches, kChunk);
+    auto needs =
+        model::cuda_memory(config, weights, cache, caches, model::Decoder::Options{}.chunk);
     const auto size = [](auto n) { return static_cast<std::size_t>(n); };
     needs.push_back({"exact search", KnnMemory::bytes(size(config.n_heads), size(config.value_dim),
                                                       size(cache.capacity))});

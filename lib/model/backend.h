@@ -46,6 +46,8 @@ class Backend {
  public:
   virtual ~Backend() = default;
 
+  // Brings matrices to where they are used, so that no pass has to.
+  virtual void prepare(const Weights&) {}
   // Memory for n activations. The backend must outlive it.
   virtual std::shared_ptr<float> allocate(std::size_t n);
   // x as the host reads it, all operations on it done; valid until x is written again.

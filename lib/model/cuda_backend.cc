@@ -153,6 +153,17 @@ void CudaBackend::append(KvCache& cache, int layer, MatView<const float> k,
   cache.append(layer, host_k, host_v);
 }
 
+void CudaBackend::prepare(const Weights& weights) {
+  on_device([&] {
+    resident(weights.token_embd);
+    resident(weights.output);
+    for (const LayerWeights& layer : weights.layers)
+      for (const Weight* w :
+           {&layer.wq, &layer.wk, &layer.wv, &layer.wo, &layer.gate, &layer.up, &layer.down})
+        resident(*w);
+  });
+}
+
 const std::byte* CudaBackend::resident(const Weight& w) {
   auto& buffer = weights_[w.data];
   const std::size_t bytes = w.rows * w.row_bytes;
@@ -272,6 +283,7 @@ void CudaBackend::rope(const Rope& rope, std::int64_t pos, MatView<float> x) {
     if (pos != angles_pos_ || x.rows != angles_tokens_ || rope.magnitude != angles_magnitude_ ||
         !std::ranges::equal(rope.inv_freq, angles_inv_freq_)) {
       stream_.synchronise();
+      angles_pos_ = -1;
       angles_inv_freq_.assign(rope.inv_freq.begin(), rope.inv_freq.end());
       inv_freq_.reserve_discard(pairs);
       cos_.reserve_discard(x.rows * pairs);
@@ -313,11 +325,15 @@ std::vector<MemoryNeed> cuda_memory(const Config& c, const Weights& weights,
   const std::uint64_t row = u64(2 * c.dim) + u64(c.n_heads) * u64(c.head_dim + c.value_dim) +
                             u64(c.n_kv_heads) * u64(c.head_dim + c.value_dim) + 2 * u64(c.ffn_dim) +
                             widest;
-  return {{"weights", weight_bytes(weights)},
-          {"KV cache", u64(caches) * DeviceKv::bytes(cache)},
-          {"matrix products", cuda::Gemm::kWorkspaceBytes + cuda::Gemm::kPanelBytes},
-          {"activations",
-           u64(chunk + 1) * row * sizeof(float) + u64(64) * u64(c.vocab_size) * sizeof(float)}};
+  const Weight& table = weights.token_embd;
+  const std::uint64_t own_table =
+      table.data == weights.output.data ? 0 : u64(table.rows) * u64(table.row_bytes);
+  return {
+      {"weights", weight_bytes(weights) + own_table},
+      {"KV cache", u64(caches) * DeviceKv::bytes(cache)},
+      {"matrix products", cuda::Gemm::kWorkspaceBytes + cuda::Gemm::kPanelBytes},
+      {"activations", u64(chunk + 1) * row * sizeof(float) +
+                          std::max<std::uint64_t>(64, caches) * u64(c.vocab_size) * sizeof(float)}};
 }
 
 }  // namespace ra::model

@@ -20,12 +20,13 @@ namespace ra::model {
 // The forward pass on a CUDA device, in one stream. Weights are copied there in their blocks when
 // they are first used; a few rows (decode) go through gemv, many (prefill) through cuBLAS on panels
 // decoded to bf16. Every KV cache that is appended to or attended to has its rows on the device
-// too. Work is only queued: on_host(), first_bad_row() and append() wait for it. Throws
+// too. Work is only queued: what reads or writes host memory waits for it. Throws
 // Error{kNoMemory} where the device has no room, Error{kUnavailable} where it fails.
 class CudaBackend : public Backend {
  public:
   explicit CudaBackend(int device, Compute compute = Compute::kAuto);
 
+  void prepare(const Weights& weights) override;
   std::shared_ptr<float> allocate(std::size_t n) override;
   MatView<const float> on_host(MatView<const float> x) override;
   void from_host(MatView<const float> rows, MatView<float> x) override;

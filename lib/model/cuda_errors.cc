@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <string>
+
 #include "kernels/cuda/device.h"
 #include "lib/core/error.h"
 
@@ -15,11 +17,16 @@ void fail_device(const cuda::DeviceError& e) {
                               .where = "--device",
                               .why = e.what(),
                               .hint = "try --device cpu"});
+  std::string why = e.what();
+  try {
+    const cuda::MemoryBytes memory = cuda::memory();
+    why += fmt::format("; {} of {} bytes are free", memory.free, memory.total);
+  } catch (const cuda::DeviceError&) {  // a device that others have filled may not even say so
+  }
   fail(Exit::kNoMemory, {.what = "not enough device memory",
                          .file = "",
                          .where = "--device",
-                         .why = fmt::format("{}; {} of {} bytes are free", e.what(),
-                                            cuda::memory().free, cuda::memory().total),
+                         .why = why,
                          .hint = "fewer tokens, or --device cpu"});
 }
 

@@ -95,7 +95,7 @@ void Decoder::check_finite(std::string_view where, std::int64_t pos, MatView<con
 
 MatView<float> Decoder::first_rows(Buffer& buffer, std::size_t n, std::size_t cols) {
   if (buffer.rows < n || buffer.cols != cols) {
-    buffer.memory.reset();
+    buffer = {};
     buffer = {backend_.allocate(n * cols), n, cols};
   }
   return buffer.view().row_range(0, n);
@@ -185,6 +185,7 @@ void Decoder::forward(std::span<const std::int32_t> ids, std::span<const Segment
     RA_CHECK(static_cast<std::int64_t>(s.count) <= s.of.cache->shape().capacity - s.pos);
     check_ids(model_, s.pos, ids.subspan(s.first, s.count));
   }
+  backend_.start_clock();
   backend_.embed(model_.weights.token_embd, ids, model_.config.embedding_scale, r.x);
   check_rows("token_embd.weight");
   for (int layer = 0; layer < model_.config.n_layers; ++layer) {

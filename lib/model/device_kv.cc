@@ -36,9 +36,7 @@ std::byte* DeviceKv::rows(int layer, bool values) const {
 void DeviceKv::follow(cuda::Copies& copies, const KvCache& cache, int layer) {
   std::int64_t& filled = filled_[size(layer)];
   const std::int64_t have = filled, missing = cache.size(layer) - have;
-  filled = cache.size(layer);
-  if (missing <= 0) return;
-  for (int h = 0; h < shape_.kv_heads; ++h) {
+  for (int h = 0; missing > 0 && h < shape_.kv_heads; ++h) {
     const kernels::KvRows host = cache.rows(layer, h);
     const auto copy = [&](const void* from, int dim, bool values) {
       const std::size_t row = kernels::row_bytes(shape_.type, size(dim));
@@ -48,6 +46,7 @@ void DeviceKv::follow(cuda::Copies& copies, const KvCache& cache, int layer) {
     copy(host.k, shape_.head_dim, false);
     copy(host.v, shape_.value_dim, true);
   }
+  filled = cache.size(layer);
 }
 
 void DeviceKv::append(cuda::Copies& copies, const KvCache& cache, int layer, MatView<const float> k,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stands in for cuBLAS (cuda_runtime.h here): the one function of it that kernels/cuda uses, in its
+// Stands in for cuBLAS (cuda_runtime.h here): the functions of it that kernels/cuda uses, in their
 // plainest form.
 #pragma once
 
@@ -8,7 +8,11 @@
 #include "cuda_runtime.h"
 #include "kernels/types.h"
 
-enum cublasStatus_t { CUBLAS_STATUS_SUCCESS = 0, CUBLAS_STATUS_NOT_SUPPORTED = 15 };
+enum cublasStatus_t {
+  CUBLAS_STATUS_SUCCESS = 0,
+  CUBLAS_STATUS_ALLOC_FAILED = 3,
+  CUBLAS_STATUS_NOT_SUPPORTED = 15
+};
 enum cublasOperation_t { CUBLAS_OP_N, CUBLAS_OP_T };
 enum cudaDataType { CUDA_R_32F, CUDA_R_16BF };
 enum cublasComputeType_t { CUBLAS_COMPUTE_32F };
