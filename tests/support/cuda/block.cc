@@ -2,7 +2,7 @@
 #include "tests/support/cuda/block.h"
 
 #include <boost/context/fiber.hpp>
-#include <boost/context/fixedsize_stack.hpp>
+#include <boost/context/pooled_fixedsize_stack.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -14,7 +14,8 @@ thread_local ra::cuda_emulation::Dim3 threadIdx, blockIdx, blockDim, gridDim;
 namespace ra::cuda_emulation {
 namespace {
 
-constexpr std::size_t kStackBytes = std::size_t{128} << 10;
+// Kept from one block to the next: giving memory back costs more than what runs on it.
+thread_local boost::context::pooled_fixedsize_stack stacks(std::size_t{128} << 10);
 
 [[noreturn]] void die(const char* why) {
   std::fprintf(stderr, "CUDA emulation: %s\n", why);
@@ -49,14 +50,13 @@ class Block {
     for (Thread& t : threads_) {
       t.state = State::kReady;
       t.exchanges = 0;
-      t.fiber =
-          boost::context::fiber(std::allocator_arg, boost::context::fixedsize_stack(kStackBytes),
-                                [this](boost::context::fiber&& scheduler) {
-                                  scheduler_ = std::move(scheduler);
-                                  body_();
-                                  threads_[current_].state = State::kDone;
-                                  return std::move(scheduler_);
-                                });
+      t.fiber = boost::context::fiber(std::allocator_arg, stacks,
+                                      [this](boost::context::fiber&& scheduler) {
+                                        scheduler_ = std::move(scheduler);
+                                        body_();
+                                        threads_[current_].state = State::kDone;
+                                        return std::move(scheduler_);
+                                      });
     }
     const auto n = static_cast<unsigned>(threads_.size());
     for (bool moved = true; moved;) {
