@@ -5,7 +5,6 @@
 #include <ctime>
 #include <thread>
 
-#include "lib/core/clock.h"
 #include "lib/core/parallel.h"
 
 namespace ra::index {
@@ -20,15 +19,11 @@ double thread_cpu_s() {
 }  // namespace
 
 BuildClock::BuildClock()
-    : start_(std::chrono::steady_clock::now()), lap_(start_), own_cpu_start_(thread_cpu_s()) {}
+    : start_(std::chrono::steady_clock::now()), own_cpu_start_(thread_cpu_s()) {}
 
 double BuildClock::wall_ms() const { return ms_since(start_); }
 
-double BuildClock::lap_ms() {
-  const double ms = ms_since(lap_);
-  lap_ = std::chrono::steady_clock::now();
-  return ms;
-}
+double BuildClock::lap_ms() { return watch_.lap(); }
 
 double BuildClock::cpu_s() const {
   return thread_cpu_s() - own_cpu_start_ + 1e-9 * static_cast<double>(worker_ns_.load());

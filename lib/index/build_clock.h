@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <functional>
 
+#include "lib/core/clock.h"
+
 namespace ra::index {
 
 class BuildClock {
@@ -23,7 +25,8 @@ class BuildClock {
                 const std::function<void(std::size_t first, std::size_t last)>& body);
 
  private:
-  std::chrono::steady_clock::time_point start_, lap_;
+  std::chrono::steady_clock::time_point start_;
+  Stopwatch watch_;  // of laps
   double own_cpu_start_;
   std::atomic<std::int64_t> worker_ns_{0};
 };

@@ -34,9 +34,8 @@ std::optional<std::size_t> Backend::first_bad_row(MatView<const float> x) {
 }
 
 void Backend::lap(double* ms) {
-  const auto now = std::chrono::steady_clock::now();
-  if (ms != nullptr) *ms += std::chrono::duration<double, std::milli>(now - lap_).count();
-  lap_ = now;
+  const double passed = watch_.lap();
+  if (ms != nullptr) *ms += passed;
 }
 
 }  // namespace ra::model

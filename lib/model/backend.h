@@ -5,7 +5,6 @@
 // both do nothing and all views are of plain memory; that is what the base class says.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
@@ -14,6 +13,7 @@
 
 #include "kernels/transfers.h"
 #include "kernels/types.h"
+#include "lib/core/clock.h"
 #include "lib/model/config.h"
 #include "lib/model/kv_cache.h"
 #include "lib/model/weights.h"
@@ -62,7 +62,7 @@ class Backend {
   }
   // The clock of a pass: lap() adds the time since the last start_clock() or lap() to *ms (null: to
   // nothing), at the latest when first_bad_row() returns.
-  virtual void start_clock() { lap_ = std::chrono::steady_clock::now(); }
+  virtual void start_clock() { watch_.lap(); }
   virtual void lap(double* ms);
   // All so far; waits for what is under way. None where there is no device.
   virtual kernels::Transfers transfers() { return {}; }
@@ -84,7 +84,7 @@ class Backend {
   virtual void feed_forward(const FeedForward& w, MatView<const float> h, MatView<float> y) = 0;
 
  private:
-  std::chrono::steady_clock::time_point lap_;
+  Stopwatch watch_;
 };
 
 }  // namespace ra::model

@@ -4,10 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <optional>
 #include <string>
 
+#include "lib/core/clock.h"
 #include "lib/core/error.h"
 
 namespace ra::model {
@@ -15,20 +15,6 @@ namespace {
 
 // Rows of logits computed at once: enough for a GEMM, and 40 MB at 150 000 tokens.
 constexpr std::size_t kLogitRows = 64;
-
-class Stopwatch {
- public:
-  // Milliseconds since the last lap.
-  double lap() {
-    const auto now = std::chrono::steady_clock::now();
-    const std::chrono::duration<double, std::milli> passed = now - start_;
-    start_ = now;
-    return passed.count();
-  }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
 
 void check_ids(const Model& model, std::int64_t pos, std::span<const std::int32_t> ids) {
   for (std::size_t i = 0; i < ids.size(); ++i)
