@@ -95,7 +95,7 @@ class ContextBench {
   // On a device: one step of each mode that is not measured, in which keys and values of the other
   // sequences get there and memory grows to what it needs.
   void warm_up() {
-    if (o_.model.device == "cpu") return;
+    if (o_.model.on_cpu()) return;
     for (Measured& m : measured_) {
       const std::vector<model::Sequence> sequences = rewound(m);
       const std::vector<std::int32_t> ids(sequences.size(), token(0));
@@ -260,8 +260,10 @@ bench::Result ContextBench::result(const Measured& m, double bandwidth) const {
   x["attended_mean"] = attended_mean(context_, a, tokens);
   x["read_bytes"] = read_bytes;
   x["read_gb_s"] = read_bytes / decode_ms / 1e6;
-  x["bandwidth_frac"] =
-      bandwidth > 0 ? Json(read_bytes / decode_ms / 1e6 / bandwidth) : Json(nullptr);
+  // What the CPU reads is no limit of a device.
+  x["bandwidth_frac"] = bandwidth > 0 && o_.model.on_cpu()
+                            ? Json(read_bytes / decode_ms / 1e6 / bandwidth)
+                            : Json(nullptr);
   x["qkv_ms"] = part(m.times.qkv_ms);
   x["search_ms"] = part(a.search_ms);
   x["grow_ms"] = part(a.grow_ms);
@@ -282,10 +284,7 @@ bench::Result ContextBench::result(const Measured& m, double bandwidth) const {
   const double busy = a.search_busy_ms + a.static_busy_ms;
   const double wall = a.search_ms + a.static_ms;
   x["overlap_frac"] = busy > 0 && m.built.sparse != nullptr ? std::max(0.0, 1 - wall / busy) : 0.0;
-  if (o_.model.device != "cpu") {
-    // What the CPU reads and multiplies is no limit of the device.
-    for (const char* share : {"bandwidth_frac", "multiply_peak_tflop_per_s", "prefill_peak_frac"})
-      x[share] = nullptr;
+  if (!o_.model.on_cpu()) {
     x["transfer_ms"] = m.transfers.ms / n;
     x["transfer_to_device_bytes"] = static_cast<double>(m.transfers.to_device_bytes) / n;
     x["transfer_to_host_bytes"] = static_cast<double>(m.transfers.to_host_bytes) / n;

@@ -117,7 +117,7 @@ Json model_config(const ModelOptions& o, const SparseModeOptions& sparse, const 
        {"train",
         index && index->needs_queries && context != nullptr ? Json(context->train(run)) : none}});
   add_limits(run, config);
-  if (o.device != "cpu") config["device"] = o.device;
+  if (!o.on_cpu()) config["device"] = o.device;
   if (!o.rope.scaling.empty())
     config["rope_scaling"] = Json::parse(model::rope_scaling_json(in.model.config));
   return config;

@@ -100,7 +100,7 @@ void ModelContext::prefill(const std::vector<ModeRun>& runs, const std::string& 
         std::make_unique<attention::TrainQueries>(in_.model.config, prompt_size(), sparse_.train);
   BothSinks sinks(queries_.get(), moments_.get());
   decoder_.set_sink(queries_ || moments_ ? &sinks : nullptr);
-  prefill_ = timed_prefill(decoder_, prompt_, between_chunks);
+  prefill_ = timed_prefill(decoder_, prompt_, o_.on_cpu(), between_chunks);
   decoder_.set_sink(nullptr);
   if (!kv_out.empty())
     model::write_kv_snapshot(kv_out, o_.force, {in_.file->sha256(), in_.model.config, prompt_},

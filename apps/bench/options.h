@@ -37,6 +37,7 @@ struct ModelOptions {
   std::string kv_in, kv_out;
   bool trust_kv = false, force = false;
   std::string device = "cpu", gpu_memory;
+  bool on_cpu() const { return device == "cpu"; }
   cli::RopeOptions rope;
 };
 // `contexts_help` says what the lengths of -c count.

@@ -17,14 +17,14 @@ double PrefillRun::mean_peak_tflop_s() const {
          static_cast<double>(peak_tflop_s.size());
 }
 
-PrefillRun timed_prefill(model::Decoder& decoder, std::span<const std::int32_t> ids,
+PrefillRun timed_prefill(model::Decoder& decoder, std::span<const std::int32_t> ids, bool on_cpu,
                          const std::function<void()>& between_chunks) {
   using Clock = std::chrono::steady_clock;
   constexpr double kProbeEveryMs = 1000;
   PrefillRun run;
   run.tokens = std::ssize(ids);
   run.flops = model::prefill_flops(decoder.model().config, decoder.model().weights, run.tokens);
-  run.peak_tflop_s.push_back(bench::multiply_peak_tflop_s());
+  if (on_cpu) run.peak_tflop_s.push_back(bench::multiply_peak_tflop_s());
   Progress progress(fmt::format("prefill {}", run.tokens), static_cast<std::uint64_t>(run.tokens),
                     "tokens");
   double probing_ms = 0, between_ms = 0;
@@ -37,7 +37,7 @@ PrefillRun timed_prefill(model::Decoder& decoder, std::span<const std::int32_t> 
         const auto chunk_end = Clock::now();
         between_chunks();
         between_ms += ms_since(chunk_end);
-        if (ms_since(probed) < kProbeEveryMs) return true;
+        if (!on_cpu || ms_since(probed) < kProbeEveryMs) return true;
         const auto before = Clock::now();
         run.peak_tflop_s.push_back(bench::multiply_peak_tflop_s());
         probing_ms += ms_since(before);
@@ -64,8 +64,9 @@ void add_metrics(const PrefillRun& run, Json& x) {
   x["prefill_linear_tflop"] = run.flops.linear / 1e12;
   x["prefill_attention_tflop"] = run.flops.attention / 1e12;
   x["prefill_tflop_per_s"] = run.tflop_s();
-  x["multiply_peak_tflop_per_s"] = run.mean_peak_tflop_s();
-  x["prefill_peak_frac"] = run.tflop_s() / run.mean_peak_tflop_s();
+  const bool measured = !run.peak_tflop_s.empty();
+  x["multiply_peak_tflop_per_s"] = measured ? Json(run.mean_peak_tflop_s()) : Json(nullptr);
+  x["prefill_peak_frac"] = measured ? Json(run.tflop_s() / run.mean_peak_tflop_s()) : Json(nullptr);
 }
 
 }  // namespace ra::bench_app

@@ -10,6 +10,8 @@
 
 namespace ra::attention {
 
+static_assert(index::RowSearch::kMost <= cuda::kMostTopk);
+
 CudaRowSearch::CudaRowSearch(int device) try : device_(device) {
 } catch (const cuda::DeviceError& e) {
   model::fail_device(e);

@@ -55,7 +55,7 @@ void Harvest::gather(const model::KvCache& cache, std::int64_t sink, std::int64_
     const auto offer = [&](const Matrix<float>& q, std::vector<List>& lists, std::size_t first,
                            std::size_t last, std::int64_t from) {
       const MatView<const float> fresh = keys.view().row_range(size(from - sink), size(end - from));
-      if (search != nullptr && k_ <= index::RowSearch::kMost && first < last && fresh.rows > 0) {
+      if (index::RowSearch::takes(search, k_) && first < last && fresh.rows > 0) {
         merge_found(*search, q.view().row_range(first, last - first), fresh,
                     static_cast<std::uint32_t>(from - sink), k_,
                     std::span(lists).subspan(first, last - first));

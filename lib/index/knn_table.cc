@@ -31,7 +31,7 @@ KnnTable exact_knn(MatView<const float> keys, std::span<const float* const> quer
   constexpr std::size_t kTile = 256;
   KnnTable table{.queries = queries.size(), .k = std::min(k, keys.rows), .ids = {}};
   table.ids.resize(table.queries * table.k);
-  if (search != nullptr && table.k <= RowSearch::kMost && !table.ids.empty()) {
+  if (RowSearch::takes(search, table.k) && !table.ids.empty()) {
     Matrix<float> all(queries.size(), keys.cols);
     for (std::size_t q = 0; q < queries.size(); ++q) std::copy_n(queries[q], keys.cols, all.row(q));
     std::vector<float> scores(table.ids.size());

@@ -18,7 +18,7 @@ LinkLists nearest_rows(MatView<const float> x, MatView<const float> among, std::
     bias[j] = -0.5f * dot(among.row(j), among.row(j), x.cols);
   LinkLists links(x.rows);
   distances += static_cast<std::int64_t>(x.rows * among.rows);
-  if (search != nullptr && m <= RowSearch::kMost) {
+  if (RowSearch::takes(search, m)) {
     const std::size_t found = std::min(m, among.rows);
     std::vector<std::uint32_t> ids(x.rows * found);
     std::vector<float> scores(ids.size());

@@ -34,8 +34,7 @@ PrefillFlops prefill_flops(const Config& c, const Weights& weights, std::int64_t
   PrefillFlops flops{.linear = 2 * entries(weights.output)};
   for (std::size_t layer = 0; layer < weights.layers.size(); ++layer) {
     const LayerWeights& l = weights.layers[layer];
-    for (const Weight* w : {&l.wq, &l.wk, &l.wv, &l.wo, &l.gate, &l.up, &l.down})
-      flops.linear += 2 * n * entries(*w);
+    for (const Weight* w : l.matrices()) flops.linear += 2 * n * entries(*w);
     flops.attention += 2.0 * c.n_heads * (c.head_dim + c.value_dim) *
                        visible_keys(n, static_cast<double>(c.window(static_cast<int>(layer))));
   }

@@ -158,9 +158,7 @@ void CudaBackend::prepare(const Weights& weights) {
     resident(weights.token_embd);
     resident(weights.output);
     for (const LayerWeights& layer : weights.layers)
-      for (const Weight* w :
-           {&layer.wq, &layer.wk, &layer.wv, &layer.wo, &layer.gate, &layer.up, &layer.down})
-        resident(*w);
+      for (const Weight* w : layer.matrices()) resident(*w);
   });
 }
 

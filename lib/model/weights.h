@@ -2,6 +2,7 @@
 // Weights are views into the mapped GGUF file: no copy.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <vector>
 
@@ -25,6 +26,8 @@ struct LayerWeights {
   Weight q_norm, k_norm;  // [head_dim], or absent
   Weight ffn_norm, gate, up, down;
   Weight attn_post_norm, ffn_post_norm;  // [dim], or absent
+  // What activations are multiplied with.
+  std::array<const Weight*, 7> matrices() const { return {&wq, &wk, &wv, &wo, &gate, &up, &down}; }
 };
 
 struct Weights {
