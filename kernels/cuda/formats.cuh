@@ -69,7 +69,19 @@ __device__ __forceinline__ Octet split_nibbles(const std::uint8_t* nibbles, unsi
   return out;
 }
 
-struct Q4_0 {
+// Blocks that begin with their scale, and those where the least weight follows it.
+struct OneScale {
+  static __device__ __forceinline__ Affine affine(const std::uint8_t* p, unsigned, unsigned) {
+    return {load_half(p), 0.0f};
+  }
+};
+struct ScaleAndLeast {
+  static __device__ __forceinline__ Affine affine(const std::uint8_t* p, unsigned, unsigned) {
+    return {load_half(p), -load_half(p + 2)};
+  }
+};
+
+struct Q4_0 : OneScale {
   static constexpr Quant kId = Quant::kQ4_0;
   static constexpr unsigned kBlock = 32, kBytes = 18;
   static __device__ __forceinline__ Octet octet(const std::uint8_t* p, unsigned, unsigned o) {
@@ -77,23 +89,17 @@ struct Q4_0 {
     for (std::uint32_t& w : q.words) w = subtract_bytes(w, 8);
     return q;
   }
-  static __device__ __forceinline__ Affine affine(const std::uint8_t* p, unsigned, unsigned) {
-    return {load_half(p), 0.0f};
-  }
 };
 
-struct Q4_1 {
+struct Q4_1 : ScaleAndLeast {
   static constexpr Quant kId = Quant::kQ4_1;
   static constexpr unsigned kBlock = 32, kBytes = 20;
   static __device__ __forceinline__ Octet octet(const std::uint8_t* p, unsigned, unsigned o) {
     return split_nibbles<true>(p + 4, o);
   }
-  static __device__ __forceinline__ Affine affine(const std::uint8_t* p, unsigned, unsigned) {
-    return {load_half(p), -load_half(p + 2)};
-  }
 };
 
-struct Q5_0 {
+struct Q5_0 : OneScale {
   static constexpr Quant kId = Quant::kQ5_0;
   static constexpr unsigned kBlock = 32, kBytes = 22;
   static __device__ __forceinline__ Octet octet(const std::uint8_t* p, unsigned, unsigned o) {
@@ -103,12 +109,9 @@ struct Q5_0 {
       q.words[i] = subtract_bytes(q.words[i] | spread_bits(high >> (4 * i)) << 4, 16);
     return q;
   }
-  static __device__ __forceinline__ Affine affine(const std::uint8_t* p, unsigned, unsigned) {
-    return {load_half(p), 0.0f};
-  }
 };
 
-struct Q5_1 {
+struct Q5_1 : ScaleAndLeast {
   static constexpr Quant kId = Quant::kQ5_1;
   static constexpr unsigned kBlock = 32, kBytes = 24;
   static __device__ __forceinline__ Octet octet(const std::uint8_t* p, unsigned, unsigned o) {
@@ -117,19 +120,13 @@ struct Q5_1 {
     for (unsigned i = 0; i < 2; ++i) q.words[i] |= spread_bits(high >> (4 * i)) << 4;
     return q;
   }
-  static __device__ __forceinline__ Affine affine(const std::uint8_t* p, unsigned, unsigned) {
-    return {load_half(p), -load_half(p + 2)};
-  }
 };
 
-struct Q8_0 {
+struct Q8_0 : OneScale {
   static constexpr Quant kId = Quant::kQ8_0;
   static constexpr unsigned kBlock = 32, kBytes = 34;
   static __device__ __forceinline__ Octet octet(const std::uint8_t* p, unsigned, unsigned o) {
     return {{load32_by_16(p + 2 + 8 * o), load32_by_16(p + 6 + 8 * o)}};
-  }
-  static __device__ __forceinline__ Affine affine(const std::uint8_t* p, unsigned, unsigned) {
-    return {load_half(p), 0.0f};
   }
 };
 
