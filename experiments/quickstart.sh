@@ -18,7 +18,7 @@ ra_setup
 step "2/7 build"
 cmake --preset release -DRA_TESTS=OFF -DRA_BENCHMARKS=OFF -B build/quickstart >"$out/configure.log" ||
   { cat "$out/configure.log" >&2; exit 1; }
-cmake --build build/quickstart -- -j"$(nproc)" | tail -n 1
+ra_build build/quickstart
 bin=build/quickstart/apps
 
 step "3/7 model and text"

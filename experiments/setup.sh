@@ -36,6 +36,13 @@ ra_setup() {
     --no-install-recommends "${missing[@]}" >/dev/null
 }
 
+# cmake --build: in a terminal with ninja's line of progress, else only what fails.
+ra_build() { # OPTIONS...
+  local quiet=--quiet
+  [[ ! -t 1 ]] || quiet=
+  cmake --build "$@" -- -j"$(nproc)" $quiet
+}
+
 # Debian's own interpreter: the one that has the packages above.
 ra_python=/usr/bin/python3
 export ra_python

@@ -36,7 +36,7 @@ fi
 step "build: release"
 cmake --preset release -DRA_WERROR=ON -DPython3_EXECUTABLE="$ra_python" >"$results/configure-release.log" ||
   { cat "$results/configure-release.log"; exit 1; }
-cmake --build --preset release -- -j"$jobs" | tail -n 1
+ra_build --preset release
 
 step "real model: SmolLM2 (tests that need it are skipped without)"
 datasets/fetch smollm2 || echo "not available: its tests will be skipped"
@@ -58,10 +58,10 @@ done
 nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null || true)
 if [[ -n "$nvcc" ]]; then
   step "CUDA: the device's code built for one architecture; its tests, where there is a device"
-  cmake --preset cuda -DRA_WERROR=ON -DRA_BENCHMARKS=OFF -DCMAKE_CUDA_ARCHITECTURES=90 \
+  cmake --preset cuda -DRA_WERROR=ON -DCMAKE_CUDA_ARCHITECTURES=90 \
     -DCUDAToolkit_ROOT="$(dirname "$(dirname "$nvcc")")" -DPython3_EXECUTABLE="$ra_python" \
     >"$results/configure-cuda.log" || { cat "$results/configure-cuda.log"; exit 1; }
-  cmake --build --preset cuda --target cuda_test cuda_model_test cuda_attention_test -- -j"$jobs" | tail -n 1
+  ra_build --preset cuda --target cuda_test cuda_model_test cuda_attention_test cuda_bench
   run ctest --test-dir build/cuda -L gpu --output-on-failure --quiet --output-junit "$PWD/$results/cuda.xml"
 else
   echo "CUDA: no nvcc here; the device's code is tested on its emulation only"
@@ -82,7 +82,7 @@ fi
 if ((!quick)); then
   step "build: debug with address and undefined sanitizers"
   cmake --preset dev -DPython3_EXECUTABLE="$ra_python" >"$results/configure-dev.log" || { cat "$results/configure-dev.log"; exit 1; }
-  cmake --build --preset dev -- -j"$jobs" | tail -n 1
+  ra_build --preset dev
   step "unit tests: sanitizers"
   ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1 \
     run ctest --test-dir build/dev -j"$jobs" --output-on-failure --quiet -LE real \
