@@ -57,7 +57,7 @@ struct CausalArgs {
   float* out = nullptr;  // [tokens, group * value_dim], overwritten
   std::size_t out_stride = 0;
   bool exact_f32 = false;        // f32 products throughout; otherwise the level may round q and the
-                                 // softmax weights to bf16 (AMX)
+                                 // softmax weights to bf16
   std::byte* scratch = nullptr;  // causal_scratch_bytes(), 64-byte aligned
 };
 // First key that position `pos` attends to.

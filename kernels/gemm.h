@@ -19,10 +19,10 @@ inline constexpr std::size_t kGemmRows = 32;
 // y[t * y_stride + r] = start + sum over c of W[r][c] * x[t][c], r < rows, t < tokens, where start
 // is bias[r], 0 without a bias, or what y holds if `add`.
 //
-// With `packed` (gemm_pack of the same rows; level amx only) weights and activations are rounded to
-// bf16 and summed in f32; without it both are f32 throughout. Either way an element is summed in
-// the order of its columns: the result does not depend on how callers split rows, or tokens at
-// multiples of kGemmTokens. No threads.
+// With `packed` (gemm_pack of the same rows; levels avx512 and amx) weights and activations are
+// rounded to bf16 and summed in f32; without it both are f32 throughout. Either way an element is
+// summed in the order of its columns: the result does not depend on how callers split rows, or
+// tokens at multiples of kGemmTokens. No threads.
 struct GemmArgs {
   Quant type = Quant::kF32;
   const std::byte* w = nullptr;  // [rows] rows of `cols` weights, row_bytes apart
@@ -45,7 +45,8 @@ void gemm(const GemmArgs& a) noexcept;
 // Activations as bf16 tiles, in blocks of kGemmTokens rows padded with zeros.
 std::size_t gemm_packed_bytes(std::size_t tokens, std::size_t cols);
 // Packs x [tokens, cols] to `packed` (64-byte aligned). A block can be packed on its own: it starts
-// at gemm_packed_bytes(first token, cols). OpTable::gemm_pack is null where no level needs it.
+// at gemm_packed_bytes(first token, cols). OpTable::gemm_pack is null at levels without bf16
+// products.
 template <Level L>
 void gemm_pack(const float* x, std::size_t x_stride, std::size_t tokens, std::size_t cols,
                std::byte* packed) noexcept;
@@ -59,7 +60,7 @@ void gemm<Level::kAvx512>(const GemmArgs& a) noexcept;
 template <>
 void gemm<Level::kAmx>(const GemmArgs& a) noexcept;
 template <>
-void gemm_pack<Level::kAmx>(const float* x, std::size_t x_stride, std::size_t tokens,
-                            std::size_t cols, std::byte* packed) noexcept;
+void gemm_pack<Level::kAvx512>(const float* x, std::size_t x_stride, std::size_t tokens,
+                               std::size_t cols, std::byte* packed) noexcept;
 
 }  // namespace ra::kernels

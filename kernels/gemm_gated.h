@@ -36,9 +36,11 @@ struct GatedArgs {
 
 std::size_t gated_scratch_bytes(std::size_t tokens, std::size_t cols);
 
-// OpTable::gemm_gated is null where no level has tiles.
+// OpTable::gemm_gated is null at levels without bf16 products.
 template <Level L>
 void gemm_gated(const GatedArgs& a) noexcept;
+template <>
+void gemm_gated<Level::kAvx512>(const GatedArgs& a) noexcept;
 template <>
 void gemm_gated<Level::kAmx>(const GatedArgs& a) noexcept;
 

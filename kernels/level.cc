@@ -112,9 +112,9 @@ bool cpu_has(Level level) {
       return f.avx2 && f.fma && f.f16c;
     case Level::kAvx512:
       return cpu_has(Level::kAvx2) && f.avx512f && f.avx512bw && f.avx512dq && f.avx512vl &&
-             f.avx512_vnni && f.avx512_bf16;
+             f.avx512_vnni && f.avx512_bf16 && f.avx512_vbmi;
     case Level::kAmx: {
-      if (!cpu_has(Level::kAvx512) || !f.avx512_vbmi) return false;
+      if (!cpu_has(Level::kAvx512)) return false;
       if (!f.amx_tile || !f.amx_bf16 || !f.amx_int8) return false;
       static const bool allowed = request_amx_permission();
       return allowed;

@@ -12,7 +12,7 @@ namespace ra::kernels {
 
 // A level is a set of CPU features, all of which are checked:
 //   avx2    AVX2, FMA, F16C
-//   avx512  avx2 + AVX-512 F/BW/DQ/VL, VNNI, BF16
+//   avx512  avx2 + AVX-512 F/BW/DQ/VL, VNNI, BF16, VBMI
 //   amx     avx512 + AMX-TILE, AMX-BF16, AMX-INT8 and the kernel's permission for tile data
 enum class Level : std::uint8_t { kScalar, kAvx2, kAvx512, kAmx };
 

@@ -11,16 +11,17 @@
 namespace ra::kernels {
 
 // Runs `rounds` rounds on the calling thread; returns the floating-point operations of one round
-// (2 per multiply-add). f32, and on AMX bf16 with f32 sums.
+// (2 per multiply-add). In the numbers that a level multiplies matrices in: bf16 with f32 sums at
+// avx512 and amx, else f32; or with `exact_f32` f32 at every level.
 template <Level L>
-double multiply_peak(std::size_t rounds) noexcept;
+double multiply_peak(std::size_t rounds, bool exact_f32) noexcept;
 template <>
-double multiply_peak<Level::kScalar>(std::size_t rounds) noexcept;
+double multiply_peak<Level::kScalar>(std::size_t rounds, bool exact_f32) noexcept;
 template <>
-double multiply_peak<Level::kAvx2>(std::size_t rounds) noexcept;
+double multiply_peak<Level::kAvx2>(std::size_t rounds, bool exact_f32) noexcept;
 template <>
-double multiply_peak<Level::kAvx512>(std::size_t rounds) noexcept;
+double multiply_peak<Level::kAvx512>(std::size_t rounds, bool exact_f32) noexcept;
 template <>
-double multiply_peak<Level::kAmx>(std::size_t rounds) noexcept;
+double multiply_peak<Level::kAmx>(std::size_t rounds, bool exact_f32) noexcept;
 
 }  // namespace ra::kernels

@@ -8,7 +8,7 @@ namespace {
 
 template <Level L>
 constexpr auto packer() -> decltype(OpTable::gemm_pack) {
-  if constexpr (L == Level::kAmx) {
+  if constexpr (L == Level::kAvx512) {
     return gemm_pack<L>;
   } else {
     return nullptr;
@@ -17,7 +17,7 @@ constexpr auto packer() -> decltype(OpTable::gemm_pack) {
 
 template <Level L>
 constexpr auto gated() -> decltype(OpTable::gemm_gated) {
-  if constexpr (L == Level::kAmx) {
+  if constexpr (L == Level::kAvx512 || L == Level::kAmx) {
     return gemm_gated<L>;
   } else {
     return nullptr;
@@ -52,7 +52,7 @@ constexpr OpTable make_table() {
       .attend_partial = attend_partial<Vector>,
       .attend_causal = attend_causal<Matrix>,
       .gemm = gemm<Matrix>,
-      .gemm_pack = packer<Matrix>(),
+      .gemm_pack = packer<Vector>(),
       .gemm_gated = gated<Matrix>(),
       .multiply_peak = multiply_peak<Matrix>,
   };

@@ -62,8 +62,8 @@ struct OpTable {
   void (*gemm_pack)(const float* x, std::size_t x_stride, std::size_t tokens, std::size_t cols,
                     std::byte* packed) noexcept;
   // Null: the products one by one, then the activation.
-  void (*gemm_gated)(const GatedArgs&) noexcept;         // gemm_gated.h
-  double (*multiply_peak)(std::size_t rounds) noexcept;  // multiply_peak.h
+  void (*gemm_gated)(const GatedArgs&) noexcept;                         // gemm_gated.h
+  double (*multiply_peak)(std::size_t rounds, bool exact_f32) noexcept;  // multiply_peak.h
 };
 
 // The table of active_level(); it changes when set_active_level is called.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// AMX tile plumbing for the sources built with the amx flags only: configuration, bf16 packing.
-// A tile is 16 rows of 64 bytes. TDPBF16PS: C [16, 16] f32 += A [16, 32] bf16 * B [32, 16] bf16,
-// with B stored as 16 rows of 16 pairs (elements 2 p and 2 p + 1 of column j at row p).
+// AMX tile plumbing for the sources built with the amx flags only. A tile is 16 rows of 64 bytes.
+// TDPBF16PS: C [16, 16] f32 += A [16, 32] bf16 * B [32, 16] bf16, tiles as in bf16_tiles.h.
 #pragma once
 
 #include <immintrin.h>
@@ -9,13 +8,11 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/cpu/simd_avx512.h"
+#include "kernels/cpu/bf16_tiles.h"
 #include "kernels/types.h"
 
 namespace ra::kernels {
 namespace {
-
-inline constexpr std::size_t kTileBytes = 1024;
 
 // Configures the eight tiles of this thread for its lifetime, 16 rows each, or fewer in the first
 // `short_tiles` of them. Libraries change the configuration, and a thread that keeps it pays for
@@ -48,23 +45,41 @@ RA_ALWAYS_INLINE void zero_sums() {  // tiles 0..3
   _tile_zero(3);
 }
 
-// lo and hi as 32 bf16, rounded to nearest even, in order.
-RA_ALWAYS_INLINE __m512 pack_bf16(__m512 lo, __m512 hi) {
-  return reinterpret_cast<__m512>(_mm512_cvtne2ps_pbh(hi, lo));
-}
+// What gemm_tiles.h and gemm_gated_tiles.h multiply with.
+struct AmxUnit {
+  using Scope = AmxScope;
+  RA_ALWAYS_INLINE static void before_products() { before_tile_loads(); }
 
-RA_ALWAYS_INLINE __m512 load_masked(const float* p, std::size_t n) {
-  return _mm512_maskz_loadu_ps(first_lanes(n), p);
-}
-
-// 32 bf16 of p[0..n), zero past n.
-RA_ALWAYS_INLINE __m512 load_bf16(const float* p, std::size_t n) {
-  return pack_bf16(load_masked(p, n), load_masked(p + 16, n > 16 ? n - 16 : 0));
-}
-RA_ALWAYS_INLINE __m512 load_bf16(const bf16* p, std::size_t n) {
-  const __mmask32 m = n >= 32 ? 0xffffffffu : (1u << n) - 1u;
-  return _mm512_castsi512_ps(_mm512_maskz_loadu_epi16(m, p));
-}
+  // C = (add ? C : 0) + A * B.
+  RA_ALWAYS_INLINE static void multiply(const TileQuad& q, bool add) {
+    const std::size_t row = 4 * q.stride;
+    if (add) {
+      before_tile_loads();
+      _tile_loadd(0, q.c[0][0], row);
+      _tile_loadd(1, q.c[0][1], row);
+      _tile_loadd(2, q.c[1][0], row);
+      _tile_loadd(3, q.c[1][1], row);
+    } else {
+      zero_sums();
+    }
+    const std::byte *a0 = q.a[0], *a1 = q.a[1], *b0 = q.b[0], *b1 = q.b[1];
+    for (std::size_t k = 0; k < q.steps; ++k) {
+      _tile_loadd(4, a0, 64);
+      _tile_loadd(6, b0, 64);
+      _tile_dpbf16ps(0, 4, 6);
+      _tile_loadd(7, b1, 64);
+      _tile_dpbf16ps(1, 4, 7);
+      _tile_loadd(5, a1, 64);
+      _tile_dpbf16ps(2, 5, 6);
+      _tile_dpbf16ps(3, 5, 7);
+      a0 += kTileBytes, a1 += kTileBytes, b0 += kTileBytes, b1 += kTileBytes;
+    }
+    _tile_stored(0, q.c[0][0], row);
+    _tile_stored(1, q.c[0][1], row);
+    _tile_stored(2, q.c[1][0], row);
+    _tile_stored(3, q.c[1][1], row);
+  }
+};
 
 }  // namespace
 }  // namespace ra::kernels

@@ -24,7 +24,8 @@ struct alignas(64) Operand {
 }  // namespace
 
 template <>
-double multiply_peak<Level::kAmx>(std::size_t rounds) noexcept {
+double multiply_peak<Level::kAmx>(std::size_t rounds, bool exact_f32) noexcept {
+  if (exact_f32) return multiply_peak<Level::kAvx512>(rounds, true);
   const Operand rows(1), next_rows(2), cols(3), next_cols(4);
   const AmxScope amx;
   zero_sums();

@@ -5,7 +5,7 @@
 namespace ra::kernels {
 
 template <>
-double multiply_peak<Level::kAvx2>(std::size_t rounds) noexcept {
+double multiply_peak<Level::kAvx2>(std::size_t rounds, bool /*exact_f32*/) noexcept {
   return multiply_peak_lanes<Simd>(rounds);
 }
 

@@ -11,9 +11,10 @@
 namespace ra::kernels {
 namespace {
 
+inline constexpr std::size_t kSums = 12;
+
 template <class S>
 double multiply_peak_lanes(std::size_t rounds) {
-  constexpr std::size_t kSums = 12;
   typename S::V sums[kSums], a = S::set1(1), b = S::set1(0.5f);
   asm volatile("" : "+v"(a), "+v"(b));  // not constants
   RA_UNROLL(12)                         // or the sums would live in memory

@@ -16,7 +16,7 @@ struct Sse {
 }  // namespace
 
 template <>
-double multiply_peak<Level::kScalar>(std::size_t rounds) noexcept {
+double multiply_peak<Level::kScalar>(std::size_t rounds, bool /*exact_f32*/) noexcept {
   return multiply_peak_lanes<Sse>(rounds);
 }
 

@@ -43,7 +43,7 @@ double read_bandwidth_gb_s(std::size_t bytes, int repeats) {
   return best;
 }
 
-double multiply_peak_tflop_s(double seconds) {
+double multiply_peak_tflop_s(bool exact_f32, double seconds) {
   using Clock = std::chrono::steady_clock;
   constexpr std::size_t kRounds = 2000;  // some tens of microseconds
   const auto workers = static_cast<std::size_t>(threads());
@@ -52,7 +52,7 @@ double multiply_peak_tflop_s(double seconds) {
     double operations = 0, passed = 0;
     const auto start = Clock::now();
     do {
-      operations += kRounds * kernels::ops().multiply_peak(kRounds);
+      operations += kRounds * kernels::ops().multiply_peak(kRounds, exact_f32);
       passed = std::chrono::duration<double>(Clock::now() - start).count();
     } while (passed < seconds);
     rates[i] = operations / passed / 1e12;

@@ -15,7 +15,7 @@ inline constexpr std::size_t kBandwidthBuffer = std::size_t{512} << 20;
 double read_bandwidth_gb_s(std::size_t bytes = kBandwidthBuffer, int repeats = 5);
 
 // Floating-point operations per second of all threads in 1e12/s, at the active CPU level
-// (kernels/multiply_peak.h), measured for about `seconds`.
-double multiply_peak_tflop_s(double seconds = 0.02);
+// (kernels/multiply_peak.h, `exact_f32` too), measured for about `seconds`.
+double multiply_peak_tflop_s(bool exact_f32, double seconds = 0.02);
 
 }  // namespace ra::bench

@@ -43,7 +43,8 @@ class BestRows {
   static constexpr std::size_t kTile = 512;
 
   // Forgets all. The queries [n <= kTile, dim] stay where they are while rows are offered. With
-  // `narrow` both sides are rounded to bf16 at level amx: exact where they hold values of bf16.
+  // `narrow` both sides are rounded to bf16 at levels avx512 and amx: exact where they hold values
+  // of bf16.
   void reset(MatView<const float> queries, std::size_t m, bool narrow);
   BestOfStream& of(std::size_t query) { return best_[query]; }
 

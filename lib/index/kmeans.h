@@ -26,8 +26,8 @@ struct Clustering {
 
 // Rows of x [n, dim] to the nearest of `cells` centres (L2). Centres start at rows drawn without
 // replacement; one that loses its last row moves to the row farthest from its own centre. Distances
-// are computed in bf16 at level amx. The same for any number of threads. Adds the inner products
-// computed to `distances`.
+// are computed in bf16 at levels avx512 and amx. The same for any number of threads. Adds the inner
+// products computed to `distances`.
 Clustering kmeans(MatView<const float> x, const KmeansOptions& o, BuildClock& clock,
                   std::int64_t& distances);
 

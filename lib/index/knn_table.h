@@ -25,8 +25,8 @@ struct KnnTable {
 // without any training query.
 std::vector<const float*> pick_queries(std::span<const QuerySet> train, std::size_t limit);
 
-// k is cut to the number of keys. Costs queries * keys inner products, in bf16 at level amx where
-// keys and queries hold values of bf16; by `search` if there is one.
+// k is cut to the number of keys. Costs queries * keys inner products, in bf16 at levels avx512 and
+// amx where keys and queries hold values of bf16; by `search` if there is one.
 KnnTable exact_knn(MatView<const float> keys, std::span<const float* const> queries, std::size_t k,
                    BuildClock& clock, RowSearch* search = nullptr);
 

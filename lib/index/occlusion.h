@@ -34,7 +34,7 @@ struct OcclusionScratch {
 
 // What rank_candidates and select_links without `fill` keep of `ids` (distinct, ascending, without
 // the pivot) by L2 distance, for many candidates: the products of all with all at once, in bf16 at
-// level amx. Returns the inner products computed.
+// levels avx512 and amx. Returns the inner products computed.
 std::int64_t select_among(MatView<const float> x, std::uint32_t pivot,
                           std::span<const std::uint32_t> ids, std::size_t limit,
                           OcclusionScratch& s, std::vector<std::uint32_t>& kept);

@@ -14,8 +14,8 @@ namespace ra::bench_micro {
 
 // What the inner products of a case are made with.
 enum class Product {
-  kF32,    // lanes of f32, on AMX those of avx512
-  kLevel,  // the level's own: on AMX tiles of bf16
+  kF32,    // lanes of f32
+  kLevel,  // the level's own: at avx512 and amx bf16
   kCodes   // integers, at a rate that is not measured
 };
 

@@ -148,7 +148,7 @@ Case score_case(const OpTable& k, bool gathered) {
   for (std::size_t i = 0; i < scored; ++i) (*ids)[i] = static_cast<std::uint32_t>(i * 1597 % n);
   return {.bytes = f(2 * kDim * scored + 4 * kGroup * scored),
           .flops = f(2 * kGroup * kDim * scored),
-          .product = Product::kLevel,
+          .product = k.level == Level::kAmx ? Product::kLevel : Product::kF32,
           .call = [=, &k] {
             k.score({.q = q->data(),
                      .q_stride = kDim,

@@ -37,16 +37,13 @@ double read_limit(double bytes) {
 
 // Operations per second; 0 = not measured.
 double flop_limit(Product product) {
-  static std::map<kernels::Level, double> known;
+  static std::map<std::pair<kernels::Level, bool>, double> known;
   if (product == Product::kCodes) return 0;
-  const kernels::Level level = kernels::active_level();
-  const kernels::Level lanes = std::min(level, kernels::Level::kAvx512);
-  kernels::set_active_level(product == Product::kF32 ? lanes : level);
-  double& limit = known[kernels::active_level()];
+  const bool f32 = product == Product::kF32;
+  double& limit = known[{kernels::active_level(), f32}];
   if (limit == 0)
     for (int i = 0; i < 10; ++i)
-      limit = std::max(limit, 1e12 * bench::multiply_peak_tflop_s(0.002));
-  kernels::set_active_level(level);
+      limit = std::max(limit, 1e12 * bench::multiply_peak_tflop_s(f32, 0.002));
   return limit;
 }
 

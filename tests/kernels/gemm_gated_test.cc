@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <tuple>
 #include <vector>
 
 #include "kernels/ops.h"
@@ -24,10 +25,10 @@ std::vector<std::byte> weights(const Shape& s, Quant type, std::uint64_t seed) {
   return testing::random_blocks(quant_info(type), s.rows * s.cols / quant_info(type).block, seed);
 }
 
-class GemmGatedTest : public ::testing::TestWithParam<Shape> {
+class GemmGatedTest : public ::testing::TestWithParam<std::tuple<Level, Shape>> {
  protected:
   void SetUp() override {
-    if (!cpu_has(Level::kAmx)) GTEST_SKIP() << "this CPU lacks level amx";
+    if (!cpu_has(level)) GTEST_SKIP() << "this CPU lacks level " << level_name(level);
     const auto x = testing::random_floats(s.tokens * s.cols, 3);
     packed = AlignedBuffer<std::byte>(gemm_packed_bytes(s.tokens, s.cols));
     table.gemm_pack(x.data(), s.cols, s.tokens, s.cols, packed.data());
@@ -86,8 +87,9 @@ class GemmGatedTest : public ::testing::TestWithParam<Shape> {
     return {out.data(), out.data() + out.size()};
   }
 
-  const Shape s = GetParam();
-  const OpTable& table = table_for(Level::kAmx);
+  const Level level = std::get<0>(GetParam());
+  const Shape s = std::get<1>(GetParam());
+  const OpTable& table = table_for(level);
   const std::vector<std::byte> gate = weights(s, s.gate, 1), up = weights(s, s.up, 2);
   AlignedBuffer<std::byte> packed;
 };
@@ -101,15 +103,17 @@ TEST_P(GemmGatedTest, SplittingRowsChangesNoBit) {
   EXPECT_TRUE(fused(96) == fused(s.rows));
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, GemmGatedTest,
-                         ::testing::Values(Shape{1, 32, 32, Quant::kF32, Quant::kF32},
-                                           Shape{33, 70, 96, Quant::kQ8_0, Quant::kQ4_1},
-                                           Shape{16, 300, 1024, Quant::kQ5_0, Quant::kQ5_0},
-                                           Shape{70, 160, 2304, Quant::kQ4_K,
-                                                 Quant::kQ6_K},  // several panels of columns
-                                           Shape{45, 129, 1056, Quant::kBF16, Quant::kF16},
-                                           Shape{33, 70, 96, Quant::kQ8_0, Quant::kQ4_1,
-                                                 Activation::kGelu}));
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, GemmGatedTest,
+    ::testing::Combine(::testing::Values(Level::kAvx512, Level::kAmx),
+                       ::testing::Values(Shape{1, 32, 32, Quant::kF32, Quant::kF32},
+                                         Shape{33, 70, 96, Quant::kQ8_0, Quant::kQ4_1},
+                                         Shape{16, 300, 1024, Quant::kQ5_0, Quant::kQ5_0},
+                                         Shape{70, 160, 2304, Quant::kQ4_K,
+                                               Quant::kQ6_K},  // several panels of columns
+                                         Shape{45, 129, 1056, Quant::kBF16, Quant::kF16},
+                                         Shape{33, 70, 96, Quant::kQ8_0, Quant::kQ4_1,
+                                               Activation::kGelu})));
 
 }  // namespace
 }  // namespace ra::kernels

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Weight rows as bf16 B tiles. For sources built with the amx flags only; in an anonymous
+// Weight rows as bf16 B tiles. For sources built with the avx512 flags or wider; in an anonymous
 // namespace, so that no copy built with these flags can reach the rest of the program.
 #pragma once
 
@@ -7,8 +7,9 @@
 
 #include <cstddef>
 
-#include "kernels/cpu/amx_tiles.h"
+#include "kernels/cpu/bf16_tiles.h"
 #include "kernels/cpu/gemm_panel.h"
+#include "kernels/cpu/simd_avx512.h"
 #include "kernels/cpu/unroll.h"
 #include "kernels/quant.h"
 
