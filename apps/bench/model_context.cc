@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "lib/bench/roofline.h"
 #include "lib/core/error.h"
 #include "lib/model/sampler.h"
 
@@ -100,7 +101,12 @@ void ModelContext::prefill(const std::vector<ModeRun>& runs, const std::string& 
         std::make_unique<attention::TrainQueries>(in_.model.config, prompt_size(), sparse_.train);
   BothSinks sinks(queries_.get(), moments_.get());
   decoder_.set_sink(queries_ || moments_ ? &sinks : nullptr);
-  prefill_ = timed_prefill(decoder_, prompt_, o_.on_cpu(), between_chunks);
+  std::function<double()> peak;  // of what multiplies; a device's is not measured
+  if (o_.on_cpu())
+    peak = [f32 = compute_of(o_) == model::Compute::kF32] {
+      return bench::multiply_peak_tflop_s(f32);
+    };
+  prefill_ = timed_prefill(decoder_, prompt_, peak, between_chunks);
   decoder_.set_sink(nullptr);
   if (!kv_out.empty())
     model::write_kv_snapshot(kv_out, o_.force, {in_.file->sha256(), in_.model.config, prompt_},

@@ -7,7 +7,6 @@
 #include <chrono>
 #include <numeric>
 
-#include "lib/bench/roofline.h"
 #include "lib/core/clock.h"
 #include "lib/core/progress.h"
 
@@ -17,14 +16,15 @@ double PrefillRun::mean_peak_tflop_s() const {
          static_cast<double>(peak_tflop_s.size());
 }
 
-PrefillRun timed_prefill(model::Decoder& decoder, std::span<const std::int32_t> ids, bool on_cpu,
+PrefillRun timed_prefill(model::Decoder& decoder, std::span<const std::int32_t> ids,
+                         const std::function<double()>& peak_tflop_s,
                          const std::function<void()>& between_chunks) {
   using Clock = std::chrono::steady_clock;
   constexpr double kProbeEveryMs = 1000;
   PrefillRun run;
   run.tokens = std::ssize(ids);
   run.flops = model::prefill_flops(decoder.model().config, decoder.model().weights, run.tokens);
-  if (on_cpu) run.peak_tflop_s.push_back(bench::multiply_peak_tflop_s());
+  if (peak_tflop_s) run.peak_tflop_s.push_back(peak_tflop_s());
   Progress progress(fmt::format("prefill {}", run.tokens), static_cast<std::uint64_t>(run.tokens),
                     "tokens");
   double probing_ms = 0, between_ms = 0;
@@ -37,9 +37,9 @@ PrefillRun timed_prefill(model::Decoder& decoder, std::span<const std::int32_t> 
         const auto chunk_end = Clock::now();
         between_chunks();
         between_ms += ms_since(chunk_end);
-        if (!on_cpu || ms_since(probed) < kProbeEveryMs) return true;
+        if (!peak_tflop_s || ms_since(probed) < kProbeEveryMs) return true;
         const auto before = Clock::now();
-        run.peak_tflop_s.push_back(bench::multiply_peak_tflop_s());
+        run.peak_tflop_s.push_back(peak_tflop_s());
         probing_ms += ms_since(before);
         probed = Clock::now();
         return true;

@@ -18,8 +18,7 @@ struct PrefillRun {
   double ms = 0;                     // without the probes of the limit and `between_chunks`
   model::StepTimes parts;            // sums over all chunks
   model::PrefillFlops flops;         // of the model's shapes
-  std::vector<double> peak_tflop_s;  // multiply-add rate of the CPU, once a second between two
-                                     // chunks; empty where a device multiplies
+  std::vector<double> peak_tflop_s;  // what was measured between chunks
   std::vector<float> logits;         // [vocab] of the last position
 
   double tflop_s() const { return flops.total() / ms / 1e9; }
@@ -29,8 +28,9 @@ struct PrefillRun {
 };
 
 // Prefills the decoder's empty cache, with a progress line. `ids` is not empty. `between_chunks` is
-// called after each chunk. `on_cpu`: the decoder's backend is the CPU's, whose limit is measured.
-PrefillRun timed_prefill(model::Decoder& decoder, std::span<const std::int32_t> ids, bool on_cpu,
+// called after each chunk, `peak_tflop_s` between two of them, once a second; it may be empty.
+PrefillRun timed_prefill(model::Decoder& decoder, std::span<const std::int32_t> ids,
+                         const std::function<double()>& peak_tflop_s,
                          const std::function<void()>& between_chunks);
 
 // The fields prefill_* of a decode record.
