@@ -2,12 +2,13 @@
 #include "kernels/level.h"
 
 #include <cpuid.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+
+#include "kernels/amx_support.h"
+#include "kernels/saved_registers.h"
 
 namespace ra::kernels {
 namespace {
@@ -18,26 +19,18 @@ struct Features {
   bool avx2 = false, fma = false, f16c = false;
   bool avx512f = false, avx512bw = false, avx512dq = false, avx512vl = false;
   bool avx512_vnni = false, avx512_bf16 = false, avx512_vbmi = false;
-  bool amx_tile = false, amx_bf16 = false, amx_int8 = false;
+  AmxSupport amx;
 };
-
-std::uint64_t read_xcr0() {
-  std::uint32_t lo = 0, hi = 0;
-  __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
-  return (static_cast<std::uint64_t>(hi) << 32) | lo;
-}
 
 constexpr bool bit(unsigned reg, unsigned n) { return ((reg >> n) & 1u) != 0; }
 
-// A feature counts only if the operating system also saves its registers (XCR0).
 Features detect() {
   Features f;
   unsigned a = 0, b = 0, c = 0, d = 0;
-  if (__get_cpuid(1, &a, &b, &c, &d) == 0 || !bit(c, 27)) return f;  // 27: OSXSAVE
-  const std::uint64_t xcr0 = read_xcr0();
+  const std::uint64_t xcr0 = saved_registers();
+  if (__get_cpuid(1, &a, &b, &c, &d) == 0) return f;
   const bool os_avx = (xcr0 & 0x6u) == 0x6u;
   const bool os_avx512 = os_avx && (xcr0 & 0xe0u) == 0xe0u;
-  const bool os_amx = (xcr0 & 0x60000u) == 0x60000u;
   f.fma = os_avx && bit(c, 12);
   f.f16c = os_avx && bit(c, 29);
   if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return f;
@@ -48,22 +41,14 @@ Features detect() {
   f.avx512vl = os_avx512 && bit(b, 31);
   f.avx512_vbmi = os_avx512 && bit(c, 1);
   f.avx512_vnni = os_avx512 && bit(c, 11);
-  f.amx_bf16 = os_amx && bit(d, 22);
-  f.amx_tile = os_amx && bit(d, 24);
-  f.amx_int8 = os_amx && bit(d, 25);
   if (__get_cpuid_count(7, 1, &a, &b, &c, &d) != 0) f.avx512_bf16 = os_avx512 && bit(a, 5);
+  f.amx = amx_support();
   return f;
 }
 
 const Features& features() {
   static const Features f = detect();
   return f;
-}
-
-// Linux hands out the 8 KiB of tile state only to processes that ask (since 5.16).
-bool request_amx_permission() {
-  constexpr long kArchReqXcompPerm = 0x1023, kXfeatureXtiledata = 18;
-  return syscall(SYS_arch_prctl, kArchReqXcompPerm, kXfeatureXtiledata) == 0;
 }
 
 std::atomic<int> forced_level{-1};
@@ -115,8 +100,8 @@ bool cpu_has(Level level) {
              f.avx512_vnni && f.avx512_bf16 && f.avx512_vbmi;
     case Level::kAmx: {
       if (!cpu_has(Level::kAvx512)) return false;
-      if (!f.amx_tile || !f.amx_bf16 || !f.amx_int8) return false;
-      static const bool allowed = request_amx_permission();
+      if (!f.amx.all()) return false;
+      static const bool allowed = request_tiles();
       return allowed;
     }
   }
@@ -161,9 +146,9 @@ std::string cpu_features() {
   add(f.avx512_vnni, "avx512_vnni");
   add(f.avx512_bf16, "avx512_bf16");
   add(f.avx512_vbmi, "avx512_vbmi");
-  add(f.amx_tile, "amx_tile");
-  add(f.amx_bf16, "amx_bf16");
-  add(f.amx_int8, "amx_int8");
+  add(f.amx.tile, "amx_tile");
+  add(f.amx.bf16, "amx_bf16");
+  add(f.amx.int8, "amx_int8");
   return out;
 }
 
