@@ -11,6 +11,7 @@
 #include "kernels/codes.h"
 #include "kernels/cpu/amx_tiles.h"
 #include "kernels/cpu/filter_codes.h"
+#include "kernels/cpu/lanes_avx512.h"
 #include "kernels/cpu/unroll.h"
 
 namespace ra::kernels {
@@ -162,8 +163,9 @@ std::size_t filter(const CodeArgs& a, const float* floors, std::uint32_t* rows) 
       const std::size_t block = a.blocks != nullptr ? a.blocks[j + b] : a.first + j + b;
       const __m512i at =
           _mm512_add_epi32(lanes, _mm512_set1_epi32(static_cast<int>(block * kCodeKeys)));
-      _mm512_mask_compressstoreu_epi32(rows + count, static_cast<__mmask16>(hits[b]), at);
-      count += static_cast<std::size_t>(__builtin_popcount(hits[b]));
+      const auto more = static_cast<std::size_t>(__builtin_popcount(hits[b]));
+      store_lanes(rows + count, static_cast<__mmask16>(hits[b]), more, at);
+      count += more;
     }
   });
   return count;

@@ -72,8 +72,9 @@ float kth_largest<Level::kAvx512>(const float* scores, std::size_t n, std::size_
       const __m512 v = ranked(load16(x + i, valid));
       const __mmask16 keep = upper ? _mm512_mask_cmp_ps_mask(valid, v, p, _CMP_GT_OQ)
                                    : _mm512_mask_cmp_ps_mask(valid, v, p, _CMP_LT_OQ);
-      _mm512_mask_compressstoreu_ps(scratch + kept, keep, v);
-      kept += bits_in(keep);
+      const std::size_t count = bits_in(keep);
+      store_lanes(scratch + kept, keep, count, v);
+      kept += count;
     }
     if (!upper) m -= above + equal;
     n = kept;
@@ -94,8 +95,9 @@ std::size_t at_least<Level::kAvx512>(const float* scores, std::size_t n, float f
         _mm512_mask_cmp_ps_mask(valid, ranked(load16(scores + i, valid)), f, _CMP_GE_OQ);
     while (bits_in(hits) > most - count) hits &= ~(1u << (31 - __builtin_clz(hits)));
     const __m512i at = _mm512_add_epi32(lanes, _mm512_set1_epi32(static_cast<int>(i)));
-    _mm512_mask_compressstoreu_epi32(out + count, static_cast<__mmask16>(hits), at);
-    count += bits_in(hits);
+    const std::size_t more = bits_in(hits);
+    store_lanes(out + count, static_cast<__mmask16>(hits), more, at);
+    count += more;
   }
   return count;
 }
@@ -111,10 +113,11 @@ std::size_t largest<Level::kAvx512>(const float* scores, std::size_t n, std::siz
     const __m512 v = ranked(load16(scores + i, valid));
     const __mmask16 hits = _mm512_mask_cmp_ps_mask(valid, v, p, _CMP_GE_OQ);
     if (hits == 0) continue;
-    _mm512_mask_compressstoreu_ps(scratch + count, hits, v);
+    const std::size_t more = bits_in(hits);
+    store_lanes(scratch + count, hits, more, v);
     const __m512i at = _mm512_add_epi32(lanes, _mm512_set1_epi32(static_cast<int>(i)));
-    _mm512_mask_compressstoreu_epi32(out + count, hits, at);
-    count += bits_in(hits);
+    store_lanes(out + count, hits, more, at);
+    count += more;
   }
   if (count < m) {  // the sample misled
     *floor = kth_largest<Level::kAvx512>(scores, n, m, scratch);
@@ -128,8 +131,9 @@ std::size_t largest<Level::kAvx512>(const float* scores, std::size_t n, std::siz
     const __m512i at = _mm512_maskz_loadu_epi32(valid, out + i);
     const __m512 v = ranked(_mm512_mask_i32gather_ps(f, valid, at, scores, 4));
     const __mmask16 hits = _mm512_mask_cmp_ps_mask(valid, v, f, _CMP_GE_OQ);
-    _mm512_mask_compressstoreu_epi32(out + kept, hits, at);
-    kept += bits_in(hits);
+    const std::size_t more = bits_in(hits);
+    store_lanes(out + kept, hits, more, at);
+    kept += more;
   }
   return kept;
 }
