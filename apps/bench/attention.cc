@@ -14,6 +14,7 @@
 #include "apps/bench/memory_plan.h"
 #include "apps/bench/mode_policy.h"
 #include "apps/bench/options.h"
+#include "lib/bench/cache_sweep.h"
 #include "lib/bench/results.h"
 #include "lib/bench/roofline.h"
 #include "lib/core/clock.h"
@@ -89,6 +90,7 @@ bench::Result result_of(const Measured& m, const store::DumpReader& dump, const 
               {"synthetic", o.synthetic},
               {"source_sha256", dump.sha256()}};
   if (o.synthetic) r.config["source_tokens"] = dump.info().n_tokens;
+  if (o.cold) r.config["cold"] = true;
   add_limits(m.run, r.config);
   std::vector<double> all;
   for (const auto& rep : m.ms) all.insert(all.end(), rep.begin(), rep.end());
@@ -168,11 +170,14 @@ std::vector<Measured> measure_layer(const LayerData& data, const std::vector<Mod
       compare_output(m, data, scores, full, out);
     }
   }
+  std::optional<bench::CacheSweep> sweep;
+  if (o.cold) sweep.emplace();
   for (int rep = 0; rep < o.repetitions; ++rep)
     for (std::size_t at = 0; at < measured.size(); ++at) {
       Measured& m = measured[(at + size(rep)) % measured.size()];
       std::vector<double> ms;
       for (std::size_t i = 0; i < data.count(); ++i) {
+        if (sweep) sweep->run();
         const auto start = Clock::now();
         m.stats += m.policy->attend(data.input(i), out.view());
         ms.push_back(ms_since(start));
@@ -221,6 +226,7 @@ int run_attention(const AttentionOptions& o, const cli::CommonOptions& common) {
   for (MemoryNeed& need : index_memory(runs, one_layer(info), contexts.back(),
                                        LayerData::cache_shape(info, contexts.back(), o).type))
     needs.push_back(std::move(need));
+  if (o.cold) needs.push_back({"what empties the caches", bench::CacheSweep::kBytes});
   check_memory(needs, memory_limit(common.memory_limit));
   const bool train = std::any_of(runs.begin(), runs.end(), [](const ModeRun& r) {
     return (r.sparse.index && r.sparse.index->needs_queries) || r.measured;

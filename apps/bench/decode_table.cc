@@ -123,6 +123,8 @@ void print_attention_table(const std::vector<Json>& records, const std::string& 
   if (synthetic)
     fmt::print("synthetic: keys drawn from a dump of {} tokens, its last queries\n",
                records.front()["config"]["source_tokens"].dump());
+  if (records.front()["config"].contains("cold"))
+    fmt::print("the caches were emptied before each call\n");
 }
 
 }  // namespace ra::bench_app

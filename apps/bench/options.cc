@@ -221,6 +221,8 @@ void bind(CLI::App& app, AttentionOptions& o) {
   app.add_flag("--synthetic", o.synthetic,
                "Contexts of any length made from the dump: its keys in runs, drawn anew, smoothed "
                "and turned to their new place; its last queries");
+  app.add_flag("--cold", o.cold,
+               "Empty the caches before each call, as the weights do in a step of a model");
   app.add_option("--layers", o.layers, "Layers, e.g. 0,5,12-15; default all dumped");
   app.add_option("--queries", o.queries, "Queries measured per layer: the last ones of the context")
       ->check(CLI::Range(1, 1 << 20))

@@ -69,7 +69,7 @@ void bind(CLI::App& app, QualityOptions& o);
 struct AttentionOptions {
   SparseModeOptions sparse;
   std::string dump, contexts, layers;
-  bool synthetic = false;
+  bool synthetic = false, cold = false;
   int queries = 64, repetitions = 3;
 };
 void bind(CLI::App& app, AttentionOptions& o);

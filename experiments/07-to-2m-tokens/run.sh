@@ -17,7 +17,7 @@ measure() {
 check=(--layers 5,12,18 --queries 16 -r 1 --mode knn,retrieval --index 'flat;qivf')
 measure "${check[@]}" -o "$out/real.jsonl"
 measure "${check[@]}" --synthetic -o "$out/synthetic.jsonl"
-long=(--synthetic --queries 4 -r 3 --mode 'full,streaming,knn,retrieval' --index 'flat:bits=8;qivf' -o "$out/attention.jsonl")
+long=(--synthetic --cold --queries 4 -r 3 --mode 'full,streaming,knn,retrieval' --index 'flat:bits=8;qivf' -o "$out/attention.jsonl")
 measure "${long[@]}" -c '131072-1048576*2' --layers 5,12,18
 measure "${long[@]}" -c 2097152 --layers 12
 /usr/bin/python3 "$here/table.py" "$out/real.jsonl" "$out/synthetic.jsonl" "$out/attention.jsonl" > "$out/tables.md"

@@ -391,6 +391,13 @@ def test_synthetic_keys_are_like_the_real_ones_at_the_dumps_length(dump):
         assert made[mode]["metrics"][metric] == pytest.approx(real[mode]["metrics"][metric], rel=tolerance), (mode, metric)
 
 
+def test_cold_caches_change_nothing_but_times(dump):
+    warm, cold = (attend(dump, "-k", 10, "--mode", "retrieval", *more)["retrieval"] for more in ((), ("--cold",)))
+    assert "cold" not in warm["config"] and cold["config"]["cold"] is True
+    for name in ("output_rel_l2", "mass_all_frac", "recall_tie", "work_distances", "work_bytes"):
+        assert warm["metrics"][name] == cold["metrics"][name]
+
+
 def test_a_context_beyond_the_dump_asks_for_synthetic(dump):
     assert "--synthetic" in fails(65, "attention", "-d", dump, "-c", 100000, "--mode", "full", "-o", "-")
     assert "too short" in fails(65, "attention", "-d", dump, "--synthetic", "-c", 16, "--mode", "full", "-o", "-")
