@@ -20,5 +20,8 @@ measure "${check[@]}" --synthetic -o "$out/synthetic.jsonl"
 long=(--synthetic --cold --queries 4 -r 3 --mode 'full,streaming,knn,retrieval' --index 'flat:bits=8;qivf' -o "$out/attention.jsonl")
 measure "${long[@]}" -c '131072-1048576*2' --layers 5,12,18
 measure "${long[@]}" -c 2097152 --layers 12
+rm -f "$out/probes.jsonl"
+"$bin/bench/ra-bench" attention -d "$dump" --synthetic --cold --queries 4 -r 3 -c 262144,1048576 --layers 5,12,18 --mode knn,retrieval \
+  --index 'flat:bits=8;qivf;qivf:probes=181;qivf:probes=256;qivf:probes=362' -o "$out/probes.jsonl" | tee "$out/probes.md"
 /usr/bin/python3 "$here/table.py" "$out/real.jsonl" "$out/synthetic.jsonl" "$out/attention.jsonl" > "$out/tables.md"
 /usr/bin/python3 plots/cost_by_context.py "$out/cost" "$out/attention.jsonl"

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The main figures again on the CPU at hand: prefill and decode of Qwen2.5-Coder-0.5B at 4,096 to 32,768 tokens, indexes of
+# The main figures again on the CPU at hand: decode of Qwen2.5-Coder-0.5B at 4,096 to 32,768 tokens, indexes of
 # all heads at 32,768, every kernel beside its limit; and, with PEER_PYTHON (an interpreter with faiss-cpu and hnswlib), the
 # indexes beside those of others. About 15 minutes on 2 cores.
 #
-#   run.sh [FOLDER [BASE_BUILD]]    FOLDER defaults to results/; with BASE_BUILD decode and prefill are also paired with that build's
+#   run.sh [FOLDER [BASE_BUILD]]    FOLDER defaults to results/; with BASE_BUILD a prefill of 4,096 tokens and decode are paired with that build's
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 here=experiments/15-another-cpu
@@ -18,7 +18,7 @@ mkdir -p "$out" "$work" "$(dirname $dump)"
 model=$(datasets/fetch qwen) text=$(datasets/fetch handbook)
 [[ -e $dump && -e $work/32k.kv ]] ||
   "$bin/dump/ra-dump" -m "$model" -f "$text" -n 32768 --force --kv-out "$work/32k.kv" -o "$dump"
-rm -f "$out"/{decode,base,new}.jsonl "$work/recall.jsonl"
+rm -f "$out/decode.jsonl" "$work/recall.jsonl"
 
 decode=(decode -m "$model" -f "$text" --kv-in "$work/32k.kv" --trust-kv)
 "$bin/bench/ra-bench" "${decode[@]}" -c 4096,8192,16384,32768 -n 32 -r 3 --mode full,streaming,knn,retrieval \
@@ -33,7 +33,12 @@ decode=(decode -m "$model" -f "$text" --kv-in "$work/32k.kv" --trust-kv)
 
 RA_BUILD=$build experiments/kernels/run.sh "$(realpath "$out")/kernels"
 
+# Decode GEMV from memory, on all cores: at the level's own pattern of prefetches.
+RA_THREADS=0 "$build/tests/bench_micro/gemv_bench" --benchmark_filter='BM_Read|(Q4_0|Q5_0|Q8_0|Q4_K|Q6_K)/avx512/.*tokens:1' \
+  --benchmark_format=csv 2>/dev/null | cut -d, -f1,6 >"$out/gemv.csv"
+
 if [[ -n $base ]]; then
+  rm -f "$out"/{base,new}.jsonl
   for pair in 1 2 3 4 5 6; do  # A B, B A, ...
     order=("$base/apps" "$bin") names=(base new)
     ((pair % 2)) || order=("$bin" "$base/apps") names=(new base)

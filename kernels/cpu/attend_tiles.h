@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Blocking of causal attention, shared by its levels and by causal_scratch_bytes.
 //
-// Query rows (t, g) are numbered t * group + g and laid along SIMD lanes (f32: two vectors, AMX:
-// the 16 columns of a tile), keys along rows: S^T = K Q^T. So the softmax of a lane is vertical, a
-// block of K is used as it lies in the cache, and P^T is what O^T = V^T P^T needs. A block of keys
-// is widened or packed once and used by all rows of a token tile.
+// Query rows (t, g) are numbered t * group + g and laid along SIMD lanes (f32: two vectors, bf16:
+// the 16 columns of two tiles), keys along rows: S^T = K Q^T. So the softmax of a lane is vertical,
+// a block of K is used as it lies in the cache, and P^T is what O^T = V^T P^T needs. A block of
+// keys is widened or packed once and used by all rows of a token tile.
 #pragma once
 
 #include <cstddef>
@@ -36,7 +36,8 @@ RA_ALWAYS_INLINE std::size_t token_tile(std::size_t tokens, std::size_t group) {
   return tokens < most ? tokens : most;
 }
 
-// Offsets in floats into the scratch memory. AMX stores bf16 where f32 stores floats.
+// Offsets in floats into the scratch memory. bf16 takes half of what is laid out for
+// q, k, v and p.
 struct Layout {
   std::size_t q = 0, out = 0, max = 0, sum = 0, limit = 0, k = 0, v = 0, s = 0, p = 0, end = 0;
 };

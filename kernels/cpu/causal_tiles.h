@@ -68,7 +68,7 @@ RA_ALWAYS_INLINE __m512i pair_weights(__m512 even, __m512 odd, __m512i excess) {
   return _mm512_subs_epu16(w, less);
 }
 
-// A value-dimension tile of V^T: 32 keys of 16 value dimensions, keys beyond `keys` zero.
+// p[0..min(n, 16)) as 16 bf16, zero past n.
 template <class T>
 RA_ALWAYS_INLINE __m256i sixteen(const T* p, std::size_t n) {
   const __mmask16 m = first_lanes(n);
@@ -275,10 +275,12 @@ class CausalTiles {
   // with the sums as they were, if a row has no reference yet (its sum is zero then) or a score
   // lies more than kSlack above it; `again` adds whatever there is.
   bool weigh(const Step& at, const Keys& k, bool again = false) {
-    Unit::score(q_ + at.row * d_ / 2, d_,
-                static_cast<const std::byte*>(k.rows) + at.chunk * kChunk * k.row_bytes,
-                k.row_bytes, s_);
-    mask(at, k);
+    if (!again) {
+      Unit::score(q_ + at.row * d_ / 2, d_,
+                  static_cast<const std::byte*>(k.rows) + at.chunk * kChunk * k.row_bytes,
+                  k.row_bytes, s_);
+      mask(at, k);
+    }
     const __m512i excess = _mm512_load_si512(kMantissaExcess);
     const __m512i odd_half = _mm512_set1_epi32(static_cast<int>(0xffff0000));
     const __m512i limit = _mm512_set1_epi16(static_cast<short>((127 + kSlack) * 128));
@@ -288,7 +290,7 @@ class CausalTiles {
       const float* s = s_ + l * kLaneScores;
       float* p = p_ + l * kLaneWeights;
       const __m512 start = _mm512_load_ps(start_ + at.row + 16 * l);
-      // Not by dot products of bf16 pairs: they take the tile unit's place.
+      // Not by dot products of bf16 pairs: on AMX they take the tile unit's place.
       __m512 even = _mm512_setzero_ps(), odd = _mm512_setzero_ps();
       RA_UNROLL(16)
       for (std::size_t i = 0; i < kChunk / 2; ++i) {

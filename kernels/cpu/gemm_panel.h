@@ -2,7 +2,7 @@
 // Blocking of the GEMM, shared by its levels and by gemm_scratch_bytes.
 //
 // A panel is kPanelRows weight rows by kPanelCols columns: 512 KiB as bf16 or (half the rows) as
-// f32, a quarter of the second-level cache, streamed once per block of activation rows. More
+// f32, a quarter of a second-level cache of 2 MiB, streamed once per block of activation rows. More
 // columns than kPanelCols are taken in turns, with the sums parked in y between them.
 #pragma once
 

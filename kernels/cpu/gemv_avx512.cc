@@ -146,6 +146,7 @@ void multiply_quads(Tile<R, N>& tile) {
     for (int r = 0; r < R; ++r) p[r] += kQuadBytes;
   }
   if (b < blocks) {
+    prefetch(tile.row[0] + tile.ahead + b / 4 * R * kQuadBytes, (blocks - b) * R * F::kBytes);
     std::uint8_t copy[R][kQuadBytes] = {};
     for (int r = 0; r < R; ++r) {
       std::memcpy(copy[r], p[r], (blocks - b) * F::kBytes);

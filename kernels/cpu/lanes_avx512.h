@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loads and masks of 16 f32 lanes. For sources built with the avx512 flags only; in an anonymous
-// namespace, so that no copy built with these flags can reach the rest of the program.
+// Loads, stores and masks of 16 f32 lanes. For sources built with the avx512 flags or wider; in an
+// anonymous namespace, so that no copy built with these flags can reach the rest of the program.
 #pragma once
 
 #include <immintrin.h>

@@ -144,15 +144,17 @@ TEST(QivfMetricTest, RawCellsNeedNoQueriesAndFindLess) {
   EXPECT_LT(without + 0.05, recall("qivf:lists=500,rerank=4000", set.train));
 }
 
-TEST(QivfProbesTest, FollowTheListsUnlessGiven) {
-  const auto set = testing::ood_set(4000, 32, 800, 1);
+TEST(QivfProbesTest, FollowTheRootOfTheListsUpTo128UnlessGiven) {
+  const auto set = testing::ood_set(5000, 32, 800, 1);
   const auto hops = [&](const std::string& spec) {
     const auto index = testing::build(spec, set.keys.view(), set.train.view());
     return testing::search(*index, set.test.view(), 20, 0).stats.hops;
   };
-  EXPECT_EQ(hops("qivf:segment=4000,lists=400"), 50 * 40);
-  EXPECT_EQ(hops("qivf:segment=4000,lists=100"), 50 * 20);
-  EXPECT_EQ(hops("qivf:segment=4000,lists=400,probes=7"), 50 * 7);
+  EXPECT_EQ(hops("qivf:segment=5000,lists=400"), 50 * 40);
+  EXPECT_EQ(hops("qivf:segment=5000,lists=100"), 50 * 20);
+  EXPECT_EQ(hops("qivf:segment=5000,lists=5000"), 50 * 128);
+  EXPECT_EQ(hops("qivf:segment=5000,lists=5000,probes=200"), 50 * 200);
+  EXPECT_EQ(hops("qivf:segment=5000,lists=400,probes=7"), 50 * 7);
 }
 
 TEST(QivfCodesTest, MostProductsAreOnCodes) {

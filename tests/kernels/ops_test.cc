@@ -13,7 +13,8 @@ TEST(Ops, EachLevelHasItsTable) {
   for (const Level level : kAllLevels) EXPECT_EQ(table_for(level).level, level);
 }
 
-// OpTable holds a level and function pointers only: no level may leave one out, but those of tiles.
+// OpTable holds a level and function pointers only: no level may leave one out, but the two of
+// packed bf16 rows.
 TEST(Ops, NoTableHasAHole) {
   constexpr std::size_t kFirst = sizeof(void*);  // the level, padded
   for (const Level level : kAllLevels) {
