@@ -38,9 +38,12 @@ std::string shell_quoted(std::string_view word) {
   return out + "'";
 }
 
+void check_environment() {
+  if (const auto error = kernels::active_level_error()) fail_usage("RA_CPU_LEVEL", *error);
+}
+
 void apply(const CommonOptions& o) {
-  if (const auto error = kernels::active_level_error(); error && o.cpu_level.empty())
-    fail_usage("RA_CPU_LEVEL", *error);
+  if (o.cpu_level.empty()) check_environment();
   if (!o.cpu_level.empty()) {
     const auto level = kernels::parse_level(o.cpu_level);
     if (!level) fail_usage("--cpu-level", o.cpu_level, "one of scalar, avx2, avx512, amx");
@@ -112,6 +115,7 @@ void bind_common(CLI::App& app, CommonOptions& o) {
   app.add_flag_callback(
       "--build-info",
       [] {
+        check_environment();  // "isa" would not be what was asked for
         fmt::print("{}\n", build_info().dump());
         throw CLI::Success();
       },

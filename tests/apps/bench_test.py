@@ -503,6 +503,10 @@ def test_build_info_names_the_libraries():
     assert run("--version").stdout.startswith("ra-bench ")
 
 
+def test_build_info_of_a_level_that_is_not_there():
+    assert "sse9" in fails(2, "--build-info", env={**os.environ, "RA_CPU_LEVEL": "sse9"})
+
+
 def test_usage_errors(model, words, dump, tmp_path):
     out = tmp_path / "out.jsonl"
     run_decode = ["decode", "-m", model, "-f", words, "-c", 200, "-n", 4, *STATIC]
