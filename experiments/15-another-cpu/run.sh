@@ -33,10 +33,6 @@ decode=(decode -m "$model" -f "$text" --kv-in "$work/32k.kv" --trust-kv)
 
 RA_BUILD=$build experiments/kernels/run.sh "$(realpath "$out")/kernels"
 
-# Decode GEMV from memory, on all cores: at the level's own pattern of prefetches.
-RA_THREADS=0 "$build/tests/bench_micro/gemv_bench" --benchmark_filter='BM_Read|(Q4_0|Q5_0|Q8_0|Q4_K|Q6_K)/avx512/.*tokens:1' \
-  --benchmark_format=csv 2>/dev/null | cut -d, -f1,6 >"$out/gemv.csv"
-
 if [[ -n $base ]]; then
   rm -f "$out"/{base,new}.jsonl
   for pair in 1 2 3 4 5 6; do  # A B, B A, ...
