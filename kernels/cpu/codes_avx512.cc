@@ -112,9 +112,7 @@ std::size_t filter(const CodeArgs& a, const float* floors, std::uint32_t* rows) 
     const std::size_t block = a.blocks != nullptr ? a.blocks[j] : a.first + j;
     const __m512i at =
         _mm512_add_epi32(lanes, _mm512_set1_epi32(static_cast<int>(block * kCodeKeys)));
-    const auto more = static_cast<std::size_t>(__builtin_popcount(hits));
-    store_lanes(rows + count, static_cast<__mmask16>(hits), more, at);
-    count += more;
+    count += store_lanes(rows + count, static_cast<__mmask16>(hits), at);
   });
   return count;
 }

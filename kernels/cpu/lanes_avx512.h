@@ -35,14 +35,15 @@ namespace {
   return widen(_mm256_maskz_loadu_epi16(m, p));
 }
 
-// Lanes `keep` of v to p[0..count), count the number of them. By way of a register: straight to
-// memory VPCOMPRESS takes over a hundred cycles on Zen 4.
-[[maybe_unused]] inline void store_lanes(float* p, __mmask16 keep, std::size_t count, __m512 v) {
+// Lanes `keep` of v to the front of p; returns how many. By way of a register: straight to memory
+// VPCOMPRESS takes over a hundred cycles on Zen 4.
+[[maybe_unused]] inline std::size_t store_lanes(float* p, __mmask16 keep, __m512 v) {
+  const auto count = static_cast<std::size_t>(__builtin_popcount(keep));
   _mm512_mask_storeu_ps(p, first_lanes(count), _mm512_maskz_compress_ps(keep, v));
+  return count;
 }
-[[maybe_unused]] inline void store_lanes(std::uint32_t* p, __mmask16 keep, std::size_t count,
-                                         __m512i v) {
-  _mm512_mask_storeu_epi32(p, first_lanes(count), _mm512_maskz_compress_epi32(keep, v));
+[[maybe_unused]] inline std::size_t store_lanes(std::uint32_t* p, __mmask16 keep, __m512i v) {
+  return store_lanes(reinterpret_cast<float*>(p), keep, _mm512_castsi512_ps(v));
 }
 
 // Each 128-bit lane of the result: the sums of that lane of a, b, c and d.

@@ -44,9 +44,7 @@ std::size_t runs_at_least<Level::kAvx512>(const GroupRunArgs& a) noexcept {
         hits |= _mm512_mask_cmp_ps_mask(valid, load16(scores, valid), _mm512_set1_ps(floors[g]),
                                         _CMP_GE_OQ);
       const __m512i at = _mm512_add_epi32(lanes, _mm512_set1_epi32(static_cast<int>(row + i)));
-      const auto more = static_cast<std::size_t>(__builtin_popcount(hits));
-      store_lanes(a.out + count, static_cast<__mmask16>(hits), more, at);
-      count += more;
+      count += store_lanes(a.out + count, static_cast<__mmask16>(hits), at);
     }
     row += a.runs[r].rows;
   }

@@ -72,9 +72,7 @@ float kth_largest<Level::kAvx512>(const float* scores, std::size_t n, std::size_
       const __m512 v = ranked(load16(x + i, valid));
       const __mmask16 keep = upper ? _mm512_mask_cmp_ps_mask(valid, v, p, _CMP_GT_OQ)
                                    : _mm512_mask_cmp_ps_mask(valid, v, p, _CMP_LT_OQ);
-      const std::size_t count = bits_in(keep);
-      store_lanes(scratch + kept, keep, count, v);
-      kept += count;
+      kept += store_lanes(scratch + kept, keep, v);
     }
     if (!upper) m -= above + equal;
     n = kept;
@@ -95,9 +93,7 @@ std::size_t at_least<Level::kAvx512>(const float* scores, std::size_t n, float f
         _mm512_mask_cmp_ps_mask(valid, ranked(load16(scores + i, valid)), f, _CMP_GE_OQ);
     while (bits_in(hits) > most - count) hits &= ~(1u << (31 - __builtin_clz(hits)));
     const __m512i at = _mm512_add_epi32(lanes, _mm512_set1_epi32(static_cast<int>(i)));
-    const std::size_t more = bits_in(hits);
-    store_lanes(out + count, static_cast<__mmask16>(hits), more, at);
-    count += more;
+    count += store_lanes(out + count, static_cast<__mmask16>(hits), at);
   }
   return count;
 }
@@ -113,11 +109,9 @@ std::size_t largest<Level::kAvx512>(const float* scores, std::size_t n, std::siz
     const __m512 v = ranked(load16(scores + i, valid));
     const __mmask16 hits = _mm512_mask_cmp_ps_mask(valid, v, p, _CMP_GE_OQ);
     if (hits == 0) continue;
-    const std::size_t more = bits_in(hits);
-    store_lanes(scratch + count, hits, more, v);
+    store_lanes(scratch + count, hits, v);
     const __m512i at = _mm512_add_epi32(lanes, _mm512_set1_epi32(static_cast<int>(i)));
-    store_lanes(out + count, hits, more, at);
-    count += more;
+    count += store_lanes(out + count, hits, at);
   }
   if (count < m) {  // the sample misled
     *floor = kth_largest<Level::kAvx512>(scores, n, m, scratch);
@@ -131,9 +125,7 @@ std::size_t largest<Level::kAvx512>(const float* scores, std::size_t n, std::siz
     const __m512i at = _mm512_maskz_loadu_epi32(valid, out + i);
     const __m512 v = ranked(_mm512_mask_i32gather_ps(f, valid, at, scores, 4));
     const __mmask16 hits = _mm512_mask_cmp_ps_mask(valid, v, f, _CMP_GE_OQ);
-    const std::size_t more = bits_in(hits);
-    store_lanes(out + kept, hits, more, at);
-    kept += more;
+    kept += store_lanes(out + kept, hits, at);
   }
   return kept;
 }
