@@ -48,13 +48,16 @@ void compare_output(Measured& m, const LayerData& data, const ExactScores& exact
   const std::size_t heads = size(data.info().n_heads), dim = size(data.info().value_dim);
   const double weight = 1.0 / static_cast<double>(data.count() * heads);
   std::vector<double> mass(heads, 1), recall(heads, 1);
-  if (m.sparse != nullptr)
+  if (m.sparse != nullptr) {
+    const auto retrieved = m.sparse->last_retrieved();
     parallel_for(heads, [&](std::size_t h, int) {
       Chosen chosen{m.sparse->indexed_begin(), m.sparse->indexed_end(), {}};
-      if (m.run.sparse.index) chosen.retrieved = m.sparse->last_retrieved()[h];
+      if (m.run.sparse.index) chosen.retrieved = retrieved[h];
       mass[h] = exact.mass(h, chosen);
-      recall[h] = exact.recall(h, chosen);
+      const std::size_t k = m.run.sparse.group ? size(m.run.sparse.k) : chosen.retrieved.size();
+      recall[h] = exact.recall(h, chosen, k);
     });
+  }
   for (std::size_t h = 0; h < heads; ++h) {
     double aa = 0, bb = 0, ab = 0, dd = 0;
     for (std::size_t d = h * dim; d < (h + 1) * dim; ++d) {

@@ -35,16 +35,17 @@ double ExactScores::mass(std::size_t head, const Chosen& chosen) const {
   return kept / all_[head];
 }
 
-double ExactScores::recall(std::size_t head, const Chosen& chosen) const {
+double ExactScores::recall(std::size_t head, const Chosen& chosen, std::size_t k) const {
   if (chosen.retrieved.empty()) return 1;
   const float* logits = logits_.row(head);
   std::vector<float> indexed(logits + chosen.begin, logits + chosen.end);
-  const auto last = indexed.begin() + static_cast<std::ptrdiff_t>(
-                                          std::min(chosen.retrieved.size(), indexed.size()) - 1);
+  const std::size_t best = std::min({k, chosen.retrieved.size(), indexed.size()});
+  const auto last = indexed.begin() + static_cast<std::ptrdiff_t>(best - 1);
   std::nth_element(indexed.begin(), last, indexed.end(), std::greater<>());
   const auto good =
       std::ranges::count_if(chosen.retrieved, [&](std::uint32_t p) { return logits[p] >= *last; });
-  return static_cast<double>(good) / static_cast<double>(chosen.retrieved.size());
+  // More than k of them only where scores tie.
+  return std::min(1.0, static_cast<double>(good) / static_cast<double>(best));
 }
 
 }  // namespace ra::bench_app

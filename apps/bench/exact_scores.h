@@ -24,9 +24,9 @@ class ExactScores {
 
   // Softmax mass of the static keys and those retrieved.
   double mass(std::size_t head, const Chosen& chosen) const;
-  // Share of the k retrieved that are as good as the k-th best of [begin, end), k their number; 1
+  // Share of the k best of [begin, end) that are retrieved; where fewer are, k is their number. 1
   // if there are none.
-  double recall(std::size_t head, const Chosen& chosen) const;
+  double recall(std::size_t head, const Chosen& chosen, std::size_t k) const;
 
  private:
   Matrix<float> logits_;  // [heads, in.pos + 1]

@@ -52,6 +52,25 @@ index::IndexSpec with_defaults(const index::IndexSpec& given, const index::Index
   return index::check_index_spec(spec);
 }
 
+// Limits of single heads have nothing to say where a group attends together.
+void check_select(const SparseModeOptions& o) {
+  if (o.select != "group") return;
+  const char* other = o.cut.top_p < 1          ? "--top-p"
+                      : o.cut.active()         ? "--range"
+                      : o.budget == "measured" ? "--budget measured"
+                                               : nullptr;
+  if (other != nullptr)
+    fail_usage("--select", fmt::format("group cannot be joined with {}", other),
+               "that one chooses keys for each head: use --select head");
+}
+
+// Pages and estimates of a tail are each head's own.
+bool selects_for_group(const SparseModeOptions& o, const ModeRun& run) {
+  if (o.select == "head" || run.mode->whole || run.mode->tail || run.measured || o.cut.active())
+    return false;
+  return o.select == "group" || run.sparse.index->for_group;
+}
+
 void bind_repetitions(CLI::App& app, int& repetitions) {
   app.add_option("-r,--repetitions", repetitions, "Repetitions, modes interleaved")
       ->check(CLI::Range(1, 1000))
@@ -73,6 +92,13 @@ void bind(CLI::App& app, SparseModeOptions& o) {
                  "hnsw:ef=200 is still lifted");
   app.add_option("-k", o.k, "Keys retrieved per query head")
       ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  app.add_option(
+         "--select", o.select,
+         "Who attends to the keys a query head retrieves: it alone (head), all heads of its "
+         "KV head (group), or all where the index reads keys for all (auto: qivf, qscan and "
+         "flat with codes). Modes tail and pages: always head")
+      ->check(CLI::IsMember({"auto", "head", "group"}))
       ->capture_default_str();
   app.add_option(
          "--budget", o.budget,
@@ -261,6 +287,7 @@ void bind(CLI::App& app, CompareOptions& o) {
 }
 
 std::vector<ModeRun> mode_runs(const SparseModeOptions& o) {
+  check_select(o);
   std::vector<index::IndexSpec> given;
   if (!o.index.empty())
     for (const Spec& spec : parse_specs(o.index)) given.push_back(index::check_index_spec(spec));
@@ -306,6 +333,7 @@ std::vector<ModeRun> mode_runs(const SparseModeOptions& o) {
       run.sparse.effort = spec.efforts.front();
       if (mode.whole) run.sparse.k = run.sparse.effort;
       run.measured = o.budget == "measured" && !mode.whole;
+      run.sparse.group = selects_for_group(o, run);
       run.index_text = spec.spec.text();
       runs.push_back(run);
     }

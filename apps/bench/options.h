@@ -21,7 +21,7 @@ struct SparseModeOptions {
   std::string index;  // replaces the default index of the modes of its type, and of retrieval
   int k = 100, sink = 128, window = 512, flush = 1024;
   attention::HitCut cut;  // of the k
-  std::string budget = "uniform";
+  std::string budget = "uniform", select = "auto";
   std::string schedule = "parallel";
   std::int64_t train = 2048;  // most prompt positions whose queries train an index
   std::string out, format = "md";

@@ -27,6 +27,8 @@ void refuse_dump_options(const Options& o) {
                "an ann-benchmarks style file is one set of vectors");
   if (o.direction != "q_to_k")
     fail_usage("--direction", "only q_to_k for an ann-benchmarks style file");
+  if (o.batch != "query" || o.select != "head")
+    fail_usage("--batch, --select", "an ann-benchmarks style file has no groups");
   if (o.repeats > 1 || o.test_draw > 0 || !o.train_pick.empty())
     fail_usage("--repeats, --test-draw, --train-pick",
                "only for a dump, not for an ann-benchmarks style file");

@@ -115,12 +115,18 @@ Json point_config(const Json& base, const IndexUnit& unit, const CaseName& name,
   c["query_set"] = name.query_set;
   c["direction"] = name.head ? "q_to_k" : "k_to_k";
   if (batch > 1) c["batch"] = batch;
+  if (o.select == "group") c["select"] = "group";
   return c;
 }
 
 std::vector<index::IndexSpec> checked_specs(const Options& o, std::size_t n_keys) {
   check_k(o.k + (o.direction != "q_to_k" ? 1 : 0), n_keys, "-k");
   auto specs = parse_indexes(o, n_keys);
+  for (const index::IndexSpec& spec : specs)
+    if (o.select == "group" && !spec.share_group)
+      fail_usage("--select",
+                 fmt::format("group, but of {} each head has its own", spec.spec.text()),
+                 "leave share=head out");
   if (!o.load.empty()) check_savable(specs, "--load");
   return specs;
 }
@@ -256,8 +262,9 @@ class Curve {
           previous = (*found.front())["metrics"];
           continue;
         }
-        auto results = evaluate(index, {.k = o_.k, .effort = effort}, judged,
-                                {.timed = !o_.untimed, .seed = o_.common.seed});
+        auto results = evaluate(
+            index, {.k = o_.k, .effort = effort}, judged,
+            {.together = o_.select == "group", .timed = !o_.untimed, .seed = o_.common.seed});
         if (sweep_saturated(*unit.spec, previous.is_null() ? nullptr : &previous,
                             results.front().metrics))
           break;
@@ -281,6 +288,14 @@ class Curve {
   Json base_;
 };
 
+void check_select(const Options& o) {
+  if (o.select != "group") return;
+  if (o.batch != "group")
+    fail_usage("--select", "group needs the queries of a group in one call", "add --batch group");
+  if (o.direction != "q_to_k")
+    fail_usage("--select", "group has no meaning for keys as queries", "leave --direction out");
+}
+
 // Warns of what does not differ between seeds.
 void check_repeats(const Options& o) {
   if (o.repeats == 1) return;
@@ -297,6 +312,7 @@ void check_repeats(const Options& o) {
 
 int run(const Options& o) {
   if (store::is_ann_file(o.input)) return run_ann_curve(o);
+  check_select(o);
   check_repeats(o);
   return Curve(o).run();
 }
@@ -323,6 +339,12 @@ void bind_curve(CLI::App& root, Options& o, Chosen& chosen) {
       ->add_option("--batch", o.batch,
                    "One search call per query, or per position for the chosen heads of a group")
       ->check(CLI::IsMember({"query", "group"}))
+      ->capture_default_str();
+  command
+      ->add_option("--select", o.select,
+                   "What of a --batch group counts for a head: its own hits (head), or what the "
+                   "index has for any of the group, as ra-bench attends to it (group)")
+      ->check(CLI::IsMember({"head", "group"}))
       ->capture_default_str();
   command->add_flag("--untimed", o.untimed, "Search on all threads; query times are left out");
   bind_samples(*command, o);

@@ -10,6 +10,7 @@
 
 #include "lib/core/error.h"
 #include "lib/core/parallel.h"
+#include "lib/index/top_k.h"
 #include "lib/stats/bootstrap.h"
 #include "lib/stats/quantiles.h"
 #include "lib/stats/recall.h"
@@ -20,7 +21,7 @@ namespace {
 constexpr std::size_t kWarmUp = 16;  // positions: fills caches and grows the scratch
 constexpr std::size_t kParts = 10;   // of the range of keys, and of the test queries in order
 
-using Ids = std::vector<std::vector<std::uint32_t>>;  // [m] at most k each
+using Ids = std::vector<std::vector<std::uint32_t>>;  // [m] at most k each, or a shortlist
 
 // What calls returned and cost; a call serves every head once.
 struct Answers {
@@ -50,7 +51,7 @@ std::vector<std::uint32_t> ids_of(const std::vector<index::Hit>& hits, const Jud
 }
 
 Answers search_all(const index::VectorIndex& index, index::SearchParams params,
-                   std::span<const Judged> heads, bool timed) {
+                   std::span<const Judged> heads, const EvaluateOptions& o) {
   const std::size_t m = heads[0].head.queries.rows;
   for (const Judged& j : heads) RA_CHECK(j.head.queries.rows == m);
   // A key used as a query finds itself: one more hit is asked for.
@@ -61,12 +62,13 @@ Answers search_all(const index::VectorIndex& index, index::SearchParams params,
   Answers a;
   a.ids.assign(heads.size(), Ids(m));
   a.work.resize(m);
-  if (timed) a.us.resize(m);
+  if (o.timed) a.us.resize(m);
   struct Worker {
     std::unique_ptr<index::SearchScratch> scratch;
     std::vector<std::vector<index::Hit>> hits;
+    std::vector<std::uint32_t> ids;
   };
-  const bool in_order = timed || index.sequential();
+  const bool in_order = o.timed || index.sequential();
   std::vector<Worker> workers(in_order ? 1 : static_cast<std::size_t>(threads()));
   std::vector<std::uint32_t> sets;
   for (const Judged& j : heads) sets.push_back(j.train_set);
@@ -76,12 +78,16 @@ Answers search_all(const index::VectorIndex& index, index::SearchParams params,
     w.hits.resize(heads.size());
     const Matrix<float> rows = position(heads, i);
     const auto start = std::chrono::steady_clock::now();
-    a.work[i] = index.search(rows.view(), params, *w.scratch, w.hits);
+    a.work[i] = o.together ? index.shortlist(rows.view(), params, *w.scratch, w.ids)
+                           : index.search(rows.view(), params, *w.scratch, w.hits);
     const std::chrono::duration<double, std::micro> us = std::chrono::steady_clock::now() - start;
-    if (timed) a.us[i] = us.count();
-    for (std::size_t h = 0; h < heads.size(); ++h) a.ids[h][i] = ids_of(w.hits[h], heads[h], i, k);
+    if (o.timed) a.us[i] = us.count();
+    if (o.together)
+      for (const std::uint32_t id : w.ids) RA_CHECK(id < heads[0].head.keys.rows);
+    for (std::size_t h = 0; h < heads.size(); ++h)
+      a.ids[h][i] = o.together ? w.ids : ids_of(w.hits[h], heads[h], i, k);
   };
-  if (timed) {
+  if (o.timed) {
     for (std::size_t i = 0; i < std::min(m, kWarmUp); ++i) call(i, workers[0]);
     workers[0].scratch = index.make_scratch();
   }
@@ -106,11 +112,19 @@ Quality judge(const Ids& answers, const Judged& j) {
   q.recall.resize(m);
   if (!j.exact_loss.empty()) q.loss.resize(m);
   parallel_for(m, [&](std::size_t i, int) {
-    const auto& ids = answers[i];
-    std::vector<float> scores;  // computed again: a wrong score of the index must not count
-    for (const std::uint32_t id : ids)
-      scores.push_back(
-          stats::exact_dot(j.head.queries.row(i), j.head.keys.row(id), j.head.keys.cols));
+    // Scores are computed again: a wrong one of the index must not count.
+    std::vector<index::Hit> hits;
+    for (const std::uint32_t id : answers[i])
+      hits.push_back(
+          {id, stats::exact_dot(j.head.queries.row(i), j.head.keys.row(id), j.head.keys.cols)});
+    // Best first: the recall of a shortlist is that of its first k.
+    if (hits.size() > j.exact.top_ids(i).size()) std::ranges::sort(hits, index::better);
+    std::vector<std::uint32_t> ids;
+    std::vector<float> scores;
+    for (const index::Hit& hit : hits) {
+      ids.push_back(hit.id);
+      scores.push_back(hit.score);
+    }
     q.recall[i] = stats::recall_at_k(
         ids, scores, {j.exact.top_ids(i), j.exact.top_scores(i), j.exact.max_abs[i]});
     if (!q.loss.empty()) q.loss[i] = stats::attention_loss(j.head, j.exact, i, ids, scores);
@@ -215,12 +229,15 @@ void add_work(const Answers& a, std::size_t n_keys, bench::Result& r) {
 std::vector<bench::Result> evaluate(const index::VectorIndex& index,
                                     const index::SearchParams& params,
                                     std::span<const Judged> heads, const EvaluateOptions& o) {
-  const Answers a = search_all(index, params, heads, o.timed);
+  const Answers a = search_all(index, params, heads, o);
   std::vector<bench::Result> results;
   for (std::size_t h = 0; h < heads.size(); ++h) {
     bench::Result r;
     r.kind = "recall";
     add_quality(judge(a.ids[h], heads[h]), heads[h], o, r);
+    double keys = 0;
+    for (const auto& ids : a.ids[h]) keys += static_cast<double>(ids.size());
+    r.metrics["attended_mean"] = keys / static_cast<double>(a.ids[h].size());
     add_work(a, heads[h].head.keys.rows, r);
     results.push_back(std::move(r));
   }

@@ -25,6 +25,8 @@ struct Judged {
 };
 
 struct EvaluateOptions {
+  // Every head is given what the index has for any of a call (VectorIndex::shortlist): k and more.
+  bool together = false;
   bool timed = true;  // one thread, each call timed; else the queries run side by side, untimed
   std::uint64_t seed = 1;
 };

@@ -19,12 +19,12 @@ struct Options {
   std::string layers, heads, kv_heads;  // lists; empty = all
   int sink = 128, window = 512;
   std::string kv_dtype = "stored";  // or bf16: keys and values rounded
-  std::string keys;          // FIRST-LAST positions; empty = from sink and window
-  std::string test_queries;  // last:N; empty = every stored query after the last key
-  int train = 0;             // cap of the training queries per head; 0 = all stored
-  std::string train_pick;    // even, drawn, last; empty = drawn with repeats, else even
-  int repeats = 1;           // curve: seeds
-  int test_draw = 0;         // curve: queries drawn of each test set; 0 = all
+  std::string keys;                 // FIRST-LAST positions; empty = from sink and window
+  std::string test_queries;         // last:N; empty = every stored query after the last key
+  int train = 0;                    // cap of the training queries per head; 0 = all stored
+  std::string train_pick;           // even, drawn, last; empty = drawn with repeats, else even
+  int repeats = 1;                  // curve: seeds
+  int test_draw = 0;                // curve: queries drawn of each test set; 0 = all
   int k = 100;
   std::vector<int> ks;  // sparsity; empty = the default list
   std::vector<std::string> index;
@@ -33,6 +33,7 @@ struct Options {
   double ridge = 0;                  // ood: shrinkage of the covariance
   std::string export_format;         // bigann, ann-benchmarks, npy
   std::string batch = "query";       // curve: query, group
+  std::string select = "head";       // curve: head, group
   bool untimed = false, no_samples = false, resume = false;  // curve; ood, sparsity: no_samples
   int decoded = 2048, flush = 1024, every = 16;              // growth
   bool raw = false;        // curve: the table keeps dominated points

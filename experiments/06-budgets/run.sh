@@ -15,7 +15,7 @@ measure() {
   "$bin/bench/ra-bench" attention -d "$dump" --layers 2,7,12,16,20,22 --queries 16 -r 1 --format none -o "$out/attention.jsonl" "$@"
 }
 for k in 25 100 400 1600; do
-  measure -k "$k" --mode knn,retrieval,tail
+  measure -k "$k" --mode knn,retrieval,tail --select head
   measure -k "$k" --mode knn --budget measured
   measure -k "$k" --mode tail --index flat
 done

@@ -18,12 +18,19 @@ mkdir -p "$out" "$work" "$(dirname $dump)"
 model=$(datasets/fetch qwen) text=$(datasets/fetch handbook)
 [[ -e $dump && -e $work/32k.kv ]] ||
   "$bin/dump/ra-dump" -m "$model" -f "$text" -n 32768 --force --kv-out "$work/32k.kv" -o "$dump"
-rm -f "$out/decode.jsonl" "$work/recall.jsonl"
+rm -f "$out"/{decode,select}.jsonl "$work"/{recall,graphs}.jsonl
 
 decode=(decode -m "$model" -f "$text" --kv-in "$work/32k.kv" --trust-kv)
 "$bin/bench/ra-bench" "${decode[@]}" -c 4096,8192,16384,32768 -n 32 -r 3 --mode full,streaming,knn,retrieval \
   --index 'flat:bits=8;flat:bits=4;qivf' -o "$out/decode.jsonl" | tee "$out/decode.txt"
 /usr/bin/python3 plots/latency_breakdown.py "$out/latency" "$out/decode.jsonl"
+
+for select in head group; do  # each head its own best keys, or all heads those of any
+  "$bin/bench/ra-bench" attention -d $dump --cold --queries 64 -r 1 --mode knn,retrieval --index 'flat;flat:bits=4;qscan;qivf' \
+    --select $select -o "$out/select.jsonl" | tee "$out/select-$select.txt"
+done
+graphs=("$bin/recall/ra-recall" curve -d $dump --keys 128-31743 --test-queries last:128 -k 100 --batch group --no-samples --raw --untimed)
+"${graphs[@]}" --select group --index 'qgraph:floor=700,worth=10/30/60/120' -o "$work/graphs.jsonl" | tee "$out/graphs.md"
 
 "$bin/recall/ra-recall" curve -d $dump --keys 128-31743 --test-queries last:128 -k 100 --batch group --no-samples --raw --kv-dtype bf16 \
   --index 'flat:bits=8;flat:bits=4,rerank=150;flat:bits=4;qscan:rerank=600;qivf:probes=64/96/104/128' -o "$work/recall.jsonl" | tee "$out/recall.md"

@@ -77,22 +77,29 @@ class PartialLanes {
     return reinterpret_cast<const T*>(static_cast<const char*>(a_.kv.v) + row(i) * value_bytes_);
   }
 
-  // Gathered rows are at addresses that the hardware cannot guess.
+  // Rows in order are asked for as one stream: byte i of those that follow `row` by kAhead keys.
+  // That may lie past the last row: a prefetch never faults.
+  RA_ALWAYS_INLINE static void prefetch_ahead(const T* row, std::size_t bytes, std::size_t i) {
+    __builtin_prefetch(reinterpret_cast<const char*>(row) + kAhead * bytes + i);
+  }
+  // Gathered rows are at addresses that the hardware cannot guess. A line at a time, between the
+  // arithmetic: values of the next block with the scores of this one, keys of the block after that
+  // with its sums. More at once would only wait for the few buffers that lines arrive in.
+  RA_ALWAYS_INLINE void prefetch_value(std::size_t i, std::size_t element) const {
+    __builtin_prefetch(value(i + kBlock < a_.n ? i + kBlock : a_.n - 1) + element);
+  }
+  RA_ALWAYS_INLINE void prefetch_key(std::size_t i, std::size_t element) const {
+    __builtin_prefetch(key(i + 2 * kBlock < a_.n ? i + 2 * kBlock : a_.n - 1) + element);
+  }
   static void prefetch_row(const T* p, std::size_t bytes) {
     const char* row = reinterpret_cast<const char*>(p);
     for (std::size_t i = 0; i < bytes; i += 64) __builtin_prefetch(row + i);
   }
-  void prefetch_gathered(std::size_t first, std::size_t count) const {
-    for (std::size_t i = first; i < first + count && i < a_.n; ++i) {
-      prefetch_row(value(i), value_bytes_);
-      if (i + kLanes < a_.n) prefetch_row(key(i + kLanes), key_bytes_);
+  void prefetch_first() const {
+    for (std::size_t i = 0; i < 2 * kBlock && i < a_.n; ++i) {
+      prefetch_row(key(i), key_bytes_);
+      if (i < kBlock) prefetch_row(value(i), value_bytes_);
     }
-  }
-  // Byte i of the rows that follow `row` by kAhead keys, if they follow it in memory. May lie past
-  // the last row: a prefetch never faults.
-  RA_ALWAYS_INLINE void prefetch_ahead(const T* row, std::size_t bytes, std::size_t i) const {
-    const std::size_t distance = a_.ids == nullptr ? kAhead * bytes + i : 0;
-    __builtin_prefetch(reinterpret_cast<const char*>(row) + distance);
   }
 
   // The scale behind the elements of a row.
@@ -120,6 +127,7 @@ class PartialLanes {
       split_sums(a_.out[g0 + g].acc);
     }
     use_queries<G>(g0);
+    if (a_.ids != nullptr) prefetch_first();
     alignas(64) float p[G][kBlock];
     for (std::size_t first = 0; first < a_.n; first += kBlock) {
       const std::size_t n = a_.n - first < kBlock ? a_.n - first : kBlock;
@@ -163,11 +171,10 @@ class PartialLanes {
   RA_ALWAYS_INLINE void scores(std::size_t first, std::size_t n, float (&p)[G][kBlock]) const {
     for (std::size_t i = 0; i < n; i += kLanes) {
       const std::size_t count = n - i < kLanes ? n - i : kLanes;
-      if (a_.ids != nullptr) prefetch_gathered(first + i, count);
       const T* keys[kLanes];
       for (std::size_t j = 0; j < kLanes; ++j) keys[j] = key(first + i + (j < count ? j : 0));
       V s[G];
-      score_lanes<G>(keys, s);
+      score_lanes<G>(keys, first + i, s);
       const std::size_t whole = a_.kv.head_dim / kStep * kStep;
       if (whole < a_.kv.head_dim) {
         add_last_scores<G>(keys, whole, p, i);
@@ -187,9 +194,10 @@ class PartialLanes {
     }
   }
 
-  // s[g] lane j = q row g . keys[j], over whole steps
+  // s[g] lane j = q row g . keys[j], over whole steps; keys[0] is key `first`
   template <std::size_t G>
-  RA_ALWAYS_INLINE void score_lanes(const T* const (&keys)[kLanes], V (&s)[G]) const {
+  RA_ALWAYS_INLINE void score_lanes(const T* const (&keys)[kLanes], std::size_t first,
+                                    V (&s)[G]) const {
     V acc[G][2];  // two chains per row hide the latency of the FMAs when the group is small
     for (std::size_t g = 0; g < G; ++g) acc[g][0] = acc[g][1] = S::zero();
     const float* q = q_;
@@ -199,7 +207,11 @@ class PartialLanes {
       RA_UNROLL(16)
       for (std::size_t j = 0; j < kLanes; ++j) {
         unit[j] = load_units(keys[j] + d);
-        prefetch_ahead(keys[0], key_bytes_, (d / kStep * kLanes + j) * kStep * sizeof(T));
+        if (a_.ids == nullptr) {
+          prefetch_ahead(keys[0], key_bytes_, (d / kStep * kLanes + j) * kStep * sizeof(T));
+        } else {
+          prefetch_value(first + j, d);
+        }
       }
       S::transpose(unit);
       RA_UNROLL(16)
@@ -281,7 +293,13 @@ class PartialLanes {
       load_values(value(first + i) + c, v);
       constexpr std::size_t kBytes = 2 * kLanes * sizeof(T);  // of a row, in this pass
       const std::size_t ahead = (c / (2 * kLanes) * kBlock + i) * kBytes;
-      for (std::size_t b = 0; b < kBytes; b += 64) prefetch_ahead(start, value_bytes_, ahead + b);
+      for (std::size_t b = 0; b < kBytes; b += 64) {
+        if (a_.ids == nullptr) {
+          prefetch_ahead(start, value_bytes_, ahead + b);
+        } else {
+          prefetch_key(first + i, c + b / sizeof(T));
+        }
+      }
       add_value<G>(p, i, v, acc);
     }
     RA_UNROLL(8)

@@ -55,7 +55,8 @@ void KnnMemory::reserve(std::size_t heads, std::size_t value_dim, std::size_t ca
 bool CudaKnn::serves(const SparseOptions& o) {
   if (!o.index || o.index->type->name != "flat") return false;
   const bool exact_keys = ParamReader(o.index->spec, o.index->type->params).choice("bits") == "all";
-  return exact_keys && !o.cut.active() && !o.tail && !o.sequential && size(o.k) <= cuda::kMostTopk;
+  return exact_keys && !o.group && !o.cut.active() && !o.tail && !o.sequential &&
+         size(o.k) <= cuda::kMostTopk;
 }
 
 CudaKnn::CudaKnn(model::CudaBackend& backend, std::unique_ptr<SparseAttention> sparse,

@@ -15,6 +15,11 @@ namespace {
 
 std::size_t size(auto n) { return static_cast<std::size_t>(n); }
 
+void keep_once(std::vector<std::uint32_t>& ids) {
+  std::ranges::sort(ids);
+  ids.erase(std::ranges::unique(ids).begin(), ids.end());
+}
+
 std::size_t row_bytes(const kernels::KvRows& rows) {
   return kernels::row_bytes(rows.type, rows.head_dim) +
          kernels::row_bytes(rows.type, rows.value_dim);
@@ -35,10 +40,12 @@ SparseAttention::SparseAttention(const AttentionShape& shape, const SparseOption
   for (int row = 0; row < shape.group(); ++row)
     group_heads_.push_back(static_cast<std::uint32_t>(row));
   // An index without an effort (the exact scan) reads each key once for the whole group, so its
-  // group is never split; other searches are independent per row and fill the threads.
+  // group is never split, nor is one that attends together; other searches are independent per row
+  // and fill the threads.
   const bool shared_scan = options.index && options.index->type->effort_key.empty();
-  if (options.index && !shared_scan)
+  if (options.index && !shared_scan && !options.group)
     parts_ = std::clamp((threads() + shape.kv_heads - 1) / shape.kv_heads, 1, shape.group());
+  RA_CHECK(!options.group || (!options.cut.active() && !options.tail));
   if (options.index) indexes_.emplace(shape, *options.index);
   if (options.index && options.tail) tails_.emplace(shape);
   buffers_.resize(size(shape.kv_heads * parts_));
@@ -85,6 +92,7 @@ IndexTotals SparseAttention::totals() const {
 void SparseAttention::measure_budget(
     const model::KvCache& cache, const std::function<PlacedQueries(int layer, int head)>& queries,
     float scale) {
+  RA_CHECK(!options_.group);
   shares_.clear();
   const std::vector<int> steps = budget_steps(options_.k);
   const BudgetScope scope{begin_, options_.window, scale};
@@ -226,8 +234,7 @@ void SparseAttention::search(const model::AttendInput& in, const Ranges& at, int
         .heads = std::span(group_heads_).subspan(size(from), size(count))};
     log.stats += indexes_->at(slot).search(
         {in.q.row(0) + head * size(shape_.head_dim), size(count), size(shape_.head_dim)}, params,
-        *scratch_[sequential_ ? slot * size(parts_) + size(part) : size(thread)],
-        std::span(hits_).subspan(head, size(count)));
+        scratch_of(slot, part, thread), std::span(hits_).subspan(head, size(count)));
     for (std::size_t h = head; h < head + size(count); ++h)
       hits_[h].resize(std::min(hits_[h].size(), size(k_of(in.layer, h))));
   };
@@ -238,6 +245,86 @@ void SparseAttention::search(const model::AttendInput& in, const Ranges& at, int
   }
   scan_buffer(in, at, kv_head, part, log);
   log.search_ms = ms_since(start);
+}
+
+// positions_[kv_head] = what the index has for any head of the group, and the buffer's keys.
+void SparseAttention::search_group(const model::AttendInput& in, const Ranges& at, int kv_head,
+                                   int thread, TaskLog& log) {
+  const auto start = Clock::now();
+  const int group = shape_.group();
+  auto& ids = positions_[size(kv_head)];
+  const auto search_rows = [&](int from, int count, std::vector<std::uint32_t>& found) {
+    const std::size_t slot = indexes_->slot(in.layer, kv_head, from), dim = size(shape_.head_dim);
+    const index::SearchParams params{
+        .k = options_.k,
+        .effort = options_.effort,
+        .ranked = false,
+        .heads = std::span(group_heads_).subspan(size(from), size(count))};
+    log.stats += indexes_->at(slot).shortlist(
+        {in.q.row(0) + size(kv_head * group + from) * dim, size(count), dim}, params,
+        scratch_of(slot, 0, thread), found);
+  };
+  if (options_.index->share_group) {
+    search_rows(0, group, ids);
+  } else {
+    ids.clear();
+    std::vector<std::uint32_t> of_row;
+    for (int row = 0; row < group; ++row) {
+      search_rows(row, 1, of_row);
+      ids.insert(ids.end(), of_row.begin(), of_row.end());
+    }
+    log.stats.distances -= std::ssize(ids);  // of one row each
+    keep_once(ids);
+    log.stats.distances += group * std::ssize(ids);
+  }
+  for (std::uint32_t& id : ids) id += static_cast<std::uint32_t>(at.sink);
+  add_buffer(in, at, kv_head, log);
+  log.search_ms = ms_since(start);
+}
+
+// All of a short buffer, of a long one the best of each head.
+void SparseAttention::add_buffer(const model::AttendInput& in, const Ranges& at, int kv_head,
+                                 TaskLog& log) {
+  auto& ids = positions_[size(kv_head)];
+  const int group = shape_.group();
+  if (at.window - at.buffer <= options_.k) {
+    for (auto p = at.buffer; p < at.window; ++p) ids.push_back(static_cast<std::uint32_t>(p));
+    log.stats.distances += group * (at.window - at.buffer);
+    return;
+  }
+  const auto hits = std::span(hits_).subspan(size(kv_head * group), size(group));
+  for (auto& of_head : hits) of_head.clear();
+  scan_buffer(in, at, kv_head, 0, log);
+  for (const auto& of_head : hits)
+    for (const index::Hit& hit : of_head)
+      ids.push_back(hit.id + static_cast<std::uint32_t>(at.sink));
+  keep_once(ids);
+}
+
+void SparseAttention::attend_group(const model::AttendInput& in, int kv_head, TaskLog& log) {
+  const auto start = Clock::now();
+  const std::size_t group = size(shape_.group()), dim = size(shape_.head_dim);
+  const auto& ids = positions_[size(kv_head)];
+  if (!ids.empty())
+    kernels::ops().attend_partial({.q = in.q.row(0) + size(kv_head) * group * dim,
+                                   .q_stride = dim,
+                                   .group = group,
+                                   .kv = in.cache->rows(in.layer, kv_head),
+                                   .ids = ids.data(),
+                                   .n = ids.size(),
+                                   .scale = in.scale,
+                                   .out = &found_parts_[size(kv_head) * group]});
+  log.kv_rows = std::ssize(ids);
+  log.attended = static_cast<std::int64_t>(group * ids.size());
+  log.gather_ms = ms_since(start);
+}
+
+std::vector<std::vector<std::uint32_t>> SparseAttention::last_retrieved() const {
+  if (!options_.group) return positions_;
+  std::vector<std::vector<std::uint32_t>> of_head;
+  for (int head = 0; head < shape_.heads; ++head)
+    of_head.push_back(positions_[size(head / shape_.group())]);
+  return of_head;
 }
 
 void SparseAttention::attend_hits(const model::AttendInput& in, const Ranges& at, int kv_head,
@@ -316,6 +403,9 @@ model::AttendStats SparseAttention::decode(const model::AttendInput& in, MatView
     log.begin_ms = ms_since(start);
     if (t >= searches) {
       attend_static(in, at, t - searches, log);
+    } else if (options_.group) {
+      search_group(in, at, kv_head, thread, log);
+      attend_group(in, kv_head, log);
     } else {
       search(in, at, kv_head, part, thread, log);
       if (!waits) attend_hits(in, at, kv_head, part, log);

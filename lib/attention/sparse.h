@@ -2,6 +2,9 @@
 // RetrievalAttention's decode step (arXiv 2409.10516, section 3): a static set (sink and recent
 // window) and the keys an index retrieves are attended at the same time, and the two partial
 // results are merged exactly. Without an index it is a streaming policy (static set only).
+// Keys are chosen for each query head, or for the heads of a KV head together: then all of them
+// attend to what any of them retrieved (as in NSA, arXiv 2502.11089, section 3.3.2). Its keys and
+// values are read once, and a head that errs is helped by the others.
 //
 // The window is the last positions before a decoded token, and moves with it. Keys that fall out of
 // it wait in a buffer whose keys are all scored, and compete with those of the index for the top k.
@@ -34,6 +37,7 @@ namespace ra::attention {
 struct SparseOptions {
   int sink = 128, window = 512;  // positions always attended: the first and the last
   int k = 100;                   // keys retrieved per query head
+  bool group = false;            // attended by all heads of the KV head; needs no cut and no tail
   HitCut cut = {};               // which of them are attended
   int effort = 0;                // 0 = the index's default
   bool tail = false;             // estimate attention to the keys not retrieved (tail_cells.h)
@@ -96,7 +100,7 @@ class SparseAttention : public model::AttentionPolicy {
   std::int64_t indexed_end() const { return end_; }  // of the build
   // Ids (positions) attended beside the static set by each query head in the last one-row attend of
   // any indexed layer.
-  const std::vector<std::vector<std::uint32_t>>& last_retrieved() const { return positions_; }
+  std::vector<std::vector<std::uint32_t>> last_retrieved() const;
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -130,8 +134,17 @@ class SparseAttention : public model::AttentionPolicy {
   }
   Ranges make_ranges(const model::AttendInput& in);
   model::AttendStats decode(const model::AttendInput& in, MatView<float> out);
+  index::SearchScratch& scratch_of(std::size_t slot, int part, int thread) {
+    return *scratch_[sequential_
+                         ? slot * static_cast<std::size_t>(parts_) + static_cast<std::size_t>(part)
+                         : static_cast<std::size_t>(thread)];
+  }
   void search(const model::AttendInput& in, const Ranges& at, int kv_head, int part, int thread,
               TaskLog& log);
+  void search_group(const model::AttendInput& in, const Ranges& at, int kv_head, int thread,
+                    TaskLog& log);
+  void add_buffer(const model::AttendInput& in, const Ranges& at, int kv_head, TaskLog& log);
+  void attend_group(const model::AttendInput& in, int kv_head, TaskLog& log);
   void scan_buffer(const model::AttendInput& in, const Ranges& at, int kv_head, int part,
                    TaskLog& log);
   void attend_hits(const model::AttendInput& in, const Ranges& at, int kv_head, int part,
@@ -159,7 +172,7 @@ class SparseAttention : public model::AttentionPolicy {
   std::vector<kernels::Partial> static_parts_, found_parts_;    // [heads]
   std::vector<std::span<const index::Hit>> kept_;               // [heads] hits attended
   std::vector<std::vector<index::Hit>> hits_;                   // [heads]
-  std::vector<std::vector<std::uint32_t>> positions_;           // [heads]
+  std::vector<std::vector<std::uint32_t>> positions_;           // [heads], or [kv_head]
 };
 
 }  // namespace ra::attention

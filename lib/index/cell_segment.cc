@@ -52,6 +52,20 @@ std::size_t CellSegment::bytes_of(std::size_t keys, std::size_t dim, std::size_t
          (key_bits > 0 ? KeyCodes::bytes_of(keys, dim, key_bits) : 0);
 }
 
+void CellSegment::prefetch() const {
+  const auto ask = [](const auto& array) {
+    const char* at = reinterpret_cast<const char*>(array.data());
+    for (std::size_t i = 0; i < array.size() * sizeof(array[0]); i += 64)
+      __builtin_prefetch(at + i);
+  };
+  mean_codes_.prefetch_steps();
+  key_codes_.prefetch_steps();
+  ask(centre_);
+  ask(top_.begin);
+  ask(top_.spread);
+  mean_codes_.prefetch(0, top_.count());
+}
+
 float CellSegment::centre(const float* query) const {
   return dot(query, centre_.data(), centre_.size());
 }

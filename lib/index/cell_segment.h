@@ -36,6 +36,9 @@ class CellSegment {
   static std::size_t bytes_of(std::size_t keys, std::size_t dim, std::size_t cells,
                               std::size_t tops, int key_bits);
 
+  // Asks for what every search reads first: many small arrays, which would be waited for in turn.
+  void prefetch() const;
+
   // Codes of the means of the top cells, from block 0 on, and of the cells, from block
   // first_cell_block() on. Score of a mean or a key = centre(query) + unit * score by its code.
   const KeyCodes& mean_codes() const { return mean_codes_; }

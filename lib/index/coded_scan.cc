@@ -21,7 +21,9 @@ constexpr std::array kQscanParams{
               "coordinates kept of each key, one byte each; at most the head's dimension"},
     ParamInfo{"share", "group|head", "group", 0, 0, false,
               "one index per KV head, or one per query head"},
-    ParamInfo{"rerank", "int", "800", 1, 1e9, true, "keys scored exactly after the scan"},
+    ParamInfo{"rerank", "int", "800", 1, 1e9, true,
+              "keys of each query scored exactly after the scan; where a group attends to all that "
+              "are found a quarter, but k"},
 };
 
 // Of the keys every sixteenth, or every eighth where fewer are wanted, is scored first, and from
@@ -85,13 +87,24 @@ class CodedScan final : public VectorIndex {
                      std::span<std::vector<Hit>> hits) const override {
     check_search(queries, keys_.cols(), p, hits);
     auto& s = static_cast<ScanScratch&>(scratch);
-    const std::size_t wanted = p.effort > 0 ? static_cast<std::size_t>(p.effort) : rerank_;
-    const std::size_t k = static_cast<std::size_t>(p.k), m = std::max(wanted, k);
+    const std::size_t k = static_cast<std::size_t>(p.k), m = std::max(rerank(p), k);
     SearchStats stats;
     for (std::size_t r = 0; r < queries.rows; r += kernels::kMostFilterQueries) {
       const std::size_t count = std::min(kernels::kMostFilterQueries, queries.rows - r);
       search_some(queries.row_range(r, count), k, m, p.ranked, s, hits.subspan(r, count), stats);
     }
+    return stats;
+  }
+
+  SearchStats shortlist(MatView<const float> queries, const SearchParams& p, SearchScratch& scratch,
+                        std::vector<std::uint32_t>& ids) const override {
+    if (queries.rows == 1 || queries.rows > kernels::kMostFilterQueries)
+      return VectorIndex::shortlist(queries, p, scratch, ids);
+    auto& s = static_cast<ScanScratch&>(scratch);
+    const std::size_t k = static_cast<std::size_t>(p.k);
+    SearchStats stats;
+    const auto found = scan(queries, k, shortlist_keep(rerank(p), k, queries.rows), s, stats);
+    ids.assign(found.begin(), found.end());
     return stats;
   }
 
@@ -106,6 +119,11 @@ class CodedScan final : public VectorIndex {
   }
 
  private:
+  std::size_t rerank(const SearchParams& p) const {
+    return p.effort > 0 ? static_cast<std::size_t>(p.effort) : rerank_;
+  }
+  std::span<const std::uint32_t> scan(MatView<const float> queries, std::size_t k, std::size_t m,
+                                      ScanScratch& s, SearchStats& stats) const;
   void search_some(MatView<const float> queries, std::size_t k, std::size_t m, bool ranked,
                    ScanScratch& s, std::span<std::vector<Hit>> hits, SearchStats& stats) const;
   std::size_t find_rows(std::size_t group, std::size_t m, ScanScratch& s) const;
@@ -141,9 +159,10 @@ std::size_t CodedScan::find_rows(std::size_t group, std::size_t m, ScanScratch& 
          codes_.at_least_from(s.codes.data(), group, blocks, s.floors.data(), &s.rows[first]);
 }
 
-void CodedScan::search_some(MatView<const float> queries, std::size_t k, std::size_t m, bool ranked,
-                            ScanScratch& s, std::span<std::vector<Hit>> hits,
-                            SearchStats& stats) const {
+// The keys of those rows, at least k. Counted as scored exactly, too.
+std::span<const std::uint32_t> CodedScan::scan(MatView<const float> queries, std::size_t k,
+                                               std::size_t m, ScanScratch& s,
+                                               SearchStats& stats) const {
   const std::size_t n = keys_.rows(), group = queries.rows;
   s.codes.resize(std::max(s.codes.size(), group * codes_.rank()));
   for (std::size_t r = 0; r < group; ++r)
@@ -152,17 +171,23 @@ void CodedScan::search_some(MatView<const float> queries, std::size_t k, std::si
   if (found < std::min(k, n)) found = find_rows(group, n, s);  // the sample misled
   for (std::size_t i = 0; i < found; ++i)
     s.rows[i] = static_cast<std::uint32_t>(order_.key_of(s.rows[i]));
-  const std::span<const std::uint32_t> ids(s.rows.data(), found);
+  const auto scanned = static_cast<std::int64_t>(group * n);
+  stats.distances += scanned + static_cast<std::int64_t>(group * found);
+  stats.coded += scanned;
+  stats.bytes += static_cast<std::int64_t>(codes_.blocks() * codes_.block_bytes());
+  return {s.rows.data(), found};
+}
+
+void CodedScan::search_some(MatView<const float> queries, std::size_t k, std::size_t m, bool ranked,
+                            ScanScratch& s, std::span<std::vector<Hit>> hits,
+                            SearchStats& stats) const {
+  const std::span<const std::uint32_t> ids = scan(queries, k, m, s, stats);
+  const std::size_t group = queries.rows, found = ids.size();
   s.exact.resize(std::max(s.exact.size(), group * found));
   keys_.score_ids(queries, ids, s.exact.data(), found);
   for (std::size_t r = 0; r < group; ++r)
     (ranked ? best_hits : best_unranked)({&s.exact[r * found], found}, ids, k, s.cut, hits[r]);
-  const auto scanned = static_cast<std::int64_t>(group * n),
-             exact = static_cast<std::int64_t>(group * found);
-  stats.distances += scanned + exact;
-  stats.coded += scanned;
-  stats.bytes +=
-      static_cast<std::int64_t>(codes_.blocks() * codes_.block_bytes() + found * keys_.row_bytes());
+  stats.bytes += static_cast<std::int64_t>(found * keys_.row_bytes());
 }
 
 CodedScanOptions qscan_options(const ParamReader& params) {

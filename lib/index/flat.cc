@@ -18,7 +18,10 @@ constexpr std::size_t kBlock = 256;
 constexpr std::array kParams{
     ParamInfo{"bits", "all|8|4", "all", 0, 0, false,
               "of a coordinate in the scan; fewer than all: the best are then scored exactly"},
-    ParamInfo{"rerank", "int", "200", 1, 1e9, false, "with bits=8 or 4: keys scored exactly"},
+    ParamInfo{
+        "rerank", "int", "200", 1, 1e9, false,
+        "with bits=8 or 4: keys of each query scored exactly; where a group attends to all that "
+        "are found a quarter, but k"},
 };
 
 struct FlatScratch final : SearchScratch {
@@ -72,6 +75,8 @@ class FlatIndex final : public VectorIndex {
 }  // namespace
 
 std::span<const ParamInfo> flat_params() { return kParams; }
+
+bool flat_for_group(const ParamReader& params) { return params.choice("bits") != "all"; }
 
 std::size_t flat_bytes(const KeyShape& shape, const ParamReader& params) {
   const std::string bits = params.choice("bits");

@@ -12,6 +12,7 @@
 namespace ra::index {
 
 std::span<const ParamInfo> flat_params();
+bool flat_for_group(const ParamReader& params);  // codes are
 std::size_t flat_bytes(const KeyShape& shape, const ParamReader& params);
 std::unique_ptr<VectorIndex> build_flat(const BuildInput& in, const ParamReader& params);
 std::unique_ptr<VectorIndex> restore_flat(const BuildInput& in, const ParamReader& params,

@@ -158,6 +158,17 @@ kernels::CodeArgs KeyCodes::args(const std::int8_t* queries, std::size_t group) 
           .bits = bits_};
 }
 
+void KeyCodes::prefetch(std::size_t first, std::size_t last) const {
+  const std::size_t bytes = block_bytes();
+  const std::uint8_t *from = codes_.data() + first / kernels::kCodeKeys * bytes,
+                     *to = codes_.data() + blocks_of(last) * bytes;
+  for (; from < to; from += 64) __builtin_prefetch(from, 0, 2);
+}
+
+void KeyCodes::prefetch_steps() const {
+  for (std::size_t c = 0; c < rank_; c += 16) __builtin_prefetch(&steps_[c]);
+}
+
 void KeyCodes::score(const std::int8_t* queries, std::size_t group,
                      std::span<const std::uint32_t> ids, float* out, std::size_t out_stride) const {
   if (ids.empty()) return;

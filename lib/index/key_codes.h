@@ -57,6 +57,10 @@ class KeyCodes {
              float* out, std::size_t out_stride) const;
   void score_first(const std::int8_t* queries, std::size_t group, std::size_t n, float* out,
                    std::size_t out_stride) const;
+  // Asks for the blocks that hold rows [first, last), and for what encode() reads where the space
+  // is the keys' own.
+  void prefetch(std::size_t first, std::size_t last) const;
+  void prefetch_steps() const;
   // Rows of blocks `ids`, or of blocks [first, blocks()), all ascending, that score at least
   // floors[g] with any query g, in rows[0 ..), which has room for 16 a block; padding left out.
   // Returns how many. group <= kernels::kMostFilterQueries.

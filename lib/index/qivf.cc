@@ -35,16 +35,19 @@ constexpr std::array kParams{
               "standard deviations of a cell's scores added to that of its centre"},
     ParamInfo{"codes", "none|4|8", "4", 0, 0, false,
               "bits of a coordinate of the keys that rank those of probed lists"},
-    ParamInfo{"rerank", "int", "200", 1, 1e9, false,
-              "with codes: keys of each query then scored exactly"},
+    ParamInfo{
+        "rerank", "int", "200", 1, 1e9, false,
+        "with codes: keys of each query then scored exactly; where a group attends to all that "
+        "are found a quarter, but k"},
     ParamInfo{"share", "group|head", "group", 0, 0, false,
               "one index per KV head, or one per query head"},
     ParamInfo{"metric", "query|raw", "query", 0, 0, false,
               "what cells are clustered by; raw: the keys themselves, as an ordinary IVF does"},
-    ParamInfo{
-        "probes", "int", "0", 0, 1e9, true,
-        "lists each query picks; those of a group are searched by all of it. 0 = 2 sqrt(lists), "
-        "at most 128"},
+    ParamInfo{"probes", "int", "0", 0, 1e9, true,
+              "lists each query picks; those of a group are searched by all of it. 0 = 2 "
+              "sqrt(lists), at most "
+              "128; sqrt(lists) or one in 32 of them, at most 128, where four heads or more attend "
+              "together"},
 };
 
 // Lists probed by default. From 4,096 lists on (131,072 keys with codes) no more: what they add
@@ -52,6 +55,14 @@ constexpr std::array kParams{
 std::size_t usual_probes(std::size_t lists) {
   constexpr double kMost = 128;
   return static_cast<std::size_t>(std::min(kMost, 2 * std::sqrt(static_cast<double>(lists))));
+}
+
+// The same for several queries that attend together: a list in 32, and of few lists more. What one
+// query lacks, by its codes or its lists, others bring, so that these hold as much attention as the
+// exact best of each query (experiments/15-another-cpu).
+std::size_t usual_together(std::size_t lists) {
+  constexpr std::size_t kOneIn = 32;
+  return std::min(usual_probes(lists), std::max((usual_probes(lists) + 1) / 2, lists / kOneIn));
 }
 
 // Keys of the segment that begins at key `first`.
@@ -108,6 +119,8 @@ class QivfIndex final : public VectorIndex {
   }
   SearchStats search(MatView<const float> queries, const SearchParams& p, SearchScratch& scratch,
                      std::span<std::vector<Hit>> hits) const override;
+  SearchStats shortlist(MatView<const float> queries, const SearchParams& p, SearchScratch& scratch,
+                        std::vector<std::uint32_t>& ids) const override;
   std::size_t memory_bytes() const override;
   const BuildStats& build_stats() const override { return stats_; }
   void append(const BuildInput& more) override;
@@ -117,6 +130,7 @@ class QivfIndex final : public VectorIndex {
  private:
   QivfIndex(const ParamReader& params, const BuildInput& in, KeyRows keys);
   void learn(const BuildInput& segment, BuildClock& clock);
+  std::size_t probes(int effort, std::size_t usual) const;
   void count(const BuildClock& clock);
 
   std::size_t first_segment_, rerank_, default_probes_;
@@ -217,19 +231,24 @@ std::size_t QivfIndex::memory_bytes() const {
   return keys_.bytes() + metric_.a.bytes() + list_.bytes();
 }
 
+std::size_t QivfIndex::probes(int effort, std::size_t usual) const {
+  const std::size_t given = effort > 0 ? static_cast<std::size_t>(effort) : default_probes_;
+  return given > 0 ? given : usual;
+}
+
 SearchStats QivfIndex::search(MatView<const float> queries, const SearchParams& p,
                               SearchScratch& scratch, std::span<std::vector<Hit>> hits) const {
   check_search(queries, keys_.cols(), p, hits);
   auto& s = static_cast<QivfScratch&>(scratch);
   const std::size_t k = static_cast<std::size_t>(p.k);
-  const std::size_t given = p.effort > 0 ? static_cast<std::size_t>(p.effort) : default_probes_;
-  const std::size_t probes = given > 0 ? given : usual_probes(list_.cells());
+  const ProbeOptions o{.probes = probes(p.effort, usual_probes(list_.cells())),
+                       .open = open_,
+                       .reach = reach_,
+                       .keep = std::max(rerank_, k)};
   SearchStats stats;
   for (std::size_t first = 0; first < queries.rows; first += kMostProbing) {
     const auto group = queries.row_range(first, std::min(kMostProbing, queries.rows - first));
-    list_.probe(group,
-                {.probes = probes, .open = open_, .reach = reach_, .keep = std::max(rerank_, k)},
-                s.probe, stats);
+    list_.probe(group, o, s.probe, stats);
     const std::size_t found = s.probe.found.size();
     s.exact.resize(std::max(s.exact.size(), group.rows * found));
     keys_.score_ids(group, s.probe.found, s.exact.data(), found);
@@ -239,6 +258,27 @@ SearchStats QivfIndex::search(MatView<const float> queries, const SearchParams& 
       (p.ranked ? best_hits : best_unranked)({s.exact.data() + r * found, found}, s.probe.found, k,
                                              s.probe.cut, hits[first + r]);
   }
+  return stats;
+}
+
+// Nothing is scored again.
+SearchStats QivfIndex::shortlist(MatView<const float> queries, const SearchParams& p,
+                                 SearchScratch& scratch, std::vector<std::uint32_t>& ids) const {
+  if (key_bits_ == 0 || queries.rows == 1 || queries.rows > kMostProbing)
+    return VectorIndex::shortlist(queries, p, scratch, ids);
+  const std::size_t lists = list_.cells(),
+                    usual = queries.rows < kSeveral ? usual_probes(lists) : usual_together(lists);
+  auto& s = static_cast<QivfScratch&>(scratch);
+  SearchStats stats;
+  list_.probe(queries,
+              {.probes = probes(p.effort, usual),
+               .open = open_,
+               .reach = reach_,
+               .sample = 8,
+               .keep = shortlist_keep(rerank_, static_cast<std::size_t>(p.k), queries.rows)},
+              s.probe, stats);
+  ids.assign(s.probe.found.begin(), s.probe.found.end());
+  stats.distances += static_cast<std::int64_t>(queries.rows * ids.size());
   return stats;
 }
 
@@ -335,6 +375,8 @@ std::span<const ParamInfo> qivf_params() { return kParams; }
 std::size_t qivf_segment(const ParamReader& params, std::size_t first) {
   return piece(static_cast<std::size_t>(params.integer("segment")), first);
 }
+
+bool qivf_for_group(const ParamReader& params) { return key_bits_of(params) > 0; }
 
 std::size_t qivf_bytes(const KeyShape& shape, const ParamReader& params) {
   const CellNumbers numbers(params);

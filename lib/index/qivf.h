@@ -19,6 +19,7 @@
 namespace ra::index {
 
 std::span<const ParamInfo> qivf_params();
+bool qivf_for_group(const ParamReader& params);  // with codes
 std::size_t qivf_bytes(const KeyShape& shape, const ParamReader& params);
 // Four pieces of `segment` keys, then pieces four times as large, of kMostSegmentKeys at most: each
 // costs a search its own top cells and encoded queries.

@@ -30,6 +30,7 @@ std::vector<IndexType> make_types() {
                    .query_aware = false,
                    .build = build_flat,
                    .restore = restore_flat,
+                   .for_group = flat_for_group,
                    .bytes = flat_bytes});
   types.push_back({.name = "qivf",
                    .help = "lists of keys that score alike for the training queries, two levels",
@@ -39,6 +40,7 @@ std::vector<IndexType> make_types() {
                    .build = build_qivf,
                    .restore = restore_qivf,
                    .segment = qivf_segment,
+                   .for_group = qivf_for_group,
                    .bytes = qivf_bytes});
   types.push_back({.name = "qscan",
                    .help = "scan of low-rank codes in the metric of the training queries",
@@ -48,6 +50,7 @@ std::vector<IndexType> make_types() {
                    .moments = true,
                    .build = build_qscan,
                    .restore = restore_qscan,
+                   .for_group = [](const ParamReader&) { return true; },
                    .bytes = qscan_bytes});
   types.push_back({.name = "qgraph",
                    .help =
@@ -182,6 +185,8 @@ IndexSpec check_index_spec(const Spec& spec) {
   out.needs_queries =
       out.type->query_aware || (has_key(*out.type, "metric") && reader.choice("metric") == "query");
   if (out.type->segment != nullptr) out.segment = out.type->segment(reader, 0);
+  if (out.type->for_group != nullptr)
+    out.for_group = out.share_group && out.type->for_group(reader);
   if (out.type->lists != nullptr) out.lists = out.type->lists(reader);
   if (out.type->effort_key.empty()) {
     out.efforts = {0};

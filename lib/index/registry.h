@@ -30,6 +30,9 @@ struct IndexType {
   // Best keys of each training query that the build begins with, all rows; 0: none. They may be
   // gathered while the keys come (BuildInput::lists).
   std::size_t (*lists)(const ParamReader& params) = nullptr;
+  // Whether a search reads keys for the whole group, which then best attends to what it finds
+  // together (VectorIndex::shortlist). nullptr: each query searches by itself.
+  bool (*for_group)(const ParamReader& params) = nullptr;
   // See index_bytes.
   std::size_t (*bytes)(const KeyShape& shape, const ParamReader& params) = nullptr;
 };
@@ -49,6 +52,7 @@ struct IndexSpec {
   bool share_group = true;     // one index per KV head; otherwise one per query head
   bool needs_queries = false;  // query_aware or metric=query (the default or given)
   std::vector<int> efforts;    // of the effort key, in the order given; {0} if there is none
+  bool for_group = false;      // IndexType::for_group, of an index that the group shares
   std::size_t segment = 0;     // keys of the first piece; 0: the type cannot grow
   std::size_t lists = 0;       // best keys of each training query that BuildInput::lists may have
   // Keys of the piece that begins at key `first`. Requires segment > 0.

@@ -2,6 +2,7 @@
 #include "lib/index/segment_list.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -17,10 +18,6 @@ namespace ra::index {
 namespace {
 
 constexpr std::uint32_t kKeys = kernels::kCodeKeys;
-
-// Of the key blocks one in so many is scored first; from its scores comes the floor for the others,
-// whose scores are never written down.
-constexpr std::size_t kSampled = 4;
 
 template <class T>
 T* fit(std::vector<T>& v, std::size_t n) {
@@ -132,7 +129,12 @@ void SegmentList::probe(MatView<const float> queries, const ProbeOptions& o, Pro
     }
     return;
   }
-  s.step = sample_sets_floor(s.key_blocks.size() * kKeys, o.keep, kSampled) ? kSampled : 1;
+  // From the scores of a sample comes the floor for the others, whose scores are never written down.
+  constexpr std::size_t kDensest = 4;  // else all are scored first
+  s.step = o.sample;
+  while (s.step >= kDensest && !sample_sets_floor(s.key_blocks.size() * kKeys, o.keep, s.step))
+    s.step /= 2;
+  if (s.step < kDensest) s.step = 1;
   score_sample(queries, s, stats);
   find_floors(queries.rows, o.keep, s);
   keep_sampled(s);
@@ -146,6 +148,11 @@ void SegmentList::open_tops(MatView<const float> queries, const ProbeOptions& o,
   std::int8_t* codes = fit(s.mean_codes, count * group * mean_rank());
   float *units = fit(s.mean_units, count * group), *centres = fit(s.centres, count * group),
         *spread = fit(s.spread, count * group), *promise = fit(s.tops, group * tops);
+  const double wanted = std::ceil(static_cast<double>(o.open) * static_cast<double>(o.probes) *
+                                  static_cast<double>(tops) / static_cast<double>(cells_.back()));
+  // A third for each of a group is most of them for all.
+  const bool all = wanted >= static_cast<double>(tops) / (group > 1 ? 3 : 1);
+  for (const CellSegment& segment : segments_) segment.prefetch();
   for (std::size_t i = 0; i < count; ++i) {
     const CellSegment& segment = segments_[i];
     encode(segment.mean_codes(), queries, codes + i * group * mean_rank(), units + i * group);
@@ -166,10 +173,6 @@ void SegmentList::open_tops(MatView<const float> queries, const ProbeOptions& o,
         promise[r * tops + tops_[i] + t] = row[t] + spread[at] * segment.top().spread[t];
     }
   }
-  const double wanted = std::ceil(static_cast<double>(o.open) * static_cast<double>(o.probes) *
-                                  static_cast<double>(tops) / static_cast<double>(cells_.back()));
-  // A third for each of a group is most of them for all.
-  const bool all = wanted >= static_cast<double>(tops) / (group > 1 ? 3 : 1);
   s.open.assign(tops, all);
   for (std::size_t r = 0; !all && r < group; ++r)
     for (const std::uint32_t t :
@@ -220,11 +223,23 @@ void SegmentList::score_cells(std::size_t group, ProbeScratch& s, SearchStats& s
 // s.cells = the most promising cells of each query, each once; s.key_blocks = their rows.
 void SegmentList::pick_cells(std::size_t group, const ProbeOptions& o, ProbeScratch& s) const {
   const std::size_t stride = s.cell_blocks.size() * kKeys;
-  std::uint8_t* picked = fit(s.picked, stride);
-  std::fill_n(picked, stride, std::uint8_t{0});
-  for (std::size_t r = 0; r < group; ++r)
-    for (const std::uint32_t at : cut({&s.promise[r * stride], stride}, o.probes, s.cut))
-      picked[at] = 1;
+  static_assert(kKeys == 16);  // bits of a mask
+  s.picked.assign(s.cell_blocks.size(), 0);
+  for (std::size_t r = 0; r < group; ++r) {
+    std::size_t p = 0;
+    for (const std::uint32_t at : cut({&s.promise[r * stride], stride}, o.probes, s.cut)) {
+      std::uint16_t& of_block = s.picked[at / kKeys];
+      const auto bit = static_cast<std::uint16_t>(1u << at % kKeys);
+      if ((of_block & bit) != 0) continue;
+      of_block |= bit;
+      // Its keys are asked for while the next queries pick.
+      while (at >= s.cell_parts[p].last * kKeys) ++p;
+      const CellSegment& segment = segments_[s.cell_parts[p].segment];
+      const CellLevel& cell = segment.cell();
+      const std::uint32_t c = s.cell_blocks[at / kKeys] * kKeys + at % kKeys;
+      if (c < cell.count()) segment.key_codes().prefetch(cell.begin[c], cell.begin[c + 1]);
+    }
+  }
   s.cells.clear();
   s.key_blocks.clear();
   s.key_parts.clear();
@@ -233,9 +248,10 @@ void SegmentList::pick_cells(std::size_t group, const ProbeOptions& o, ProbeScra
     const CellLevel& cell = segment.cell();
     ProbeScratch::Part part{open.segment, s.key_blocks.size(), s.key_blocks.size()};
     for (std::size_t b = open.first; b < open.last; ++b)
-      for (std::uint32_t j = 0; j < kKeys; ++j) {
-        const std::uint32_t c = s.cell_blocks[b] * kKeys + j;
-        if (picked[b * kKeys + j] == 0 || c >= cell.count()) continue;
+      for (unsigned bits = s.picked[b]; bits != 0; bits &= bits - 1) {
+        const std::uint32_t c =
+            s.cell_blocks[b] * kKeys + static_cast<std::uint32_t>(std::countr_zero(bits));
+        if (c >= cell.count()) break;
         s.cells.push_back({static_cast<std::uint32_t>(open.segment), c});
         add_blocks(cell.begin[c], cell.begin[c + 1], part, s.key_blocks);
       }

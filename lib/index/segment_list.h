@@ -20,6 +20,7 @@ struct ProbeOptions {
   std::size_t probes = 1;  // cells that each query picks
   float open = 1;          // cell centres scored for each of them, at least
   float reach = 0;         // standard deviations of a cell's scores added to that of its centre
+  std::size_t sample = 4;  // one key block in so many is scored first, for a floor
   std::size_t keep = 1;    // with codes: about as many keys of all picked cells a query keeps
 };
 
@@ -43,7 +44,7 @@ struct ProbeScratch {
   std::vector<Part> cell_parts, key_parts;
   std::vector<std::uint32_t> cell_blocks, key_blocks;
   std::vector<float> promise;          // of the cells in the open blocks [group, 16 blocks]
-  std::vector<std::uint8_t> picked;    // of cells in the open blocks
+  std::vector<std::uint16_t> picked;   // of cells in the open blocks: a bit each
   std::vector<Cell> cells;             // picked by any query, ascending
   std::size_t step = 1;                // one key block in so many is sampled
   std::vector<std::uint32_t> sampled;  // of key blocks, those of each part

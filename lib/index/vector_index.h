@@ -71,6 +71,15 @@ struct SearchParams {
   std::span<const std::uint32_t> heads = {};
 };
 
+// Keys that codes keep of each of `rows` queries for a shortlist, where a search would score
+// `rerank` exactly and return k. Nothing is cut after it, and what the codes of one query miss
+// those of several others bring; two or three do not.
+inline constexpr std::size_t kSeveral = 4;
+constexpr std::size_t shortlist_keep(std::size_t rerank, std::size_t k, std::size_t rows) {
+  const std::size_t keep = rows < kSeveral ? rerank : rerank / 4;
+  return keep > k ? keep : k;
+}
+
 struct SearchStats {
   std::int64_t distances = 0;  // inner products computed, summed over the query rows; centroids,
                                // routing, upper layers and codes included
@@ -113,6 +122,11 @@ class VectorIndex {
   // queries [group, head_dim]; hits[i] gets at most p.k hits of row i. Thread-safe.
   virtual SearchStats search(MatView<const float> queries, const SearchParams& p,
                              SearchScratch& scratch, std::span<std::vector<Hit>> hits) const = 0;
+  // ids = keys for the whole group to attend to, each once, in any order: about the p.k best of
+  // each query or more. The stats count each of them as scored by every query, which the attention
+  // will do, its bytes only where they are read here. The default joins the hits of all.
+  virtual SearchStats shortlist(MatView<const float> queries, const SearchParams& p,
+                                SearchScratch& scratch, std::vector<std::uint32_t>& ids) const;
   virtual std::size_t memory_bytes() const = 0;  // links, centroids and any copy of the keys
   virtual const BuildStats& build_stats() const = 0;
   // Keys that follow those of the index, as the next ids, for types whose row has a `segment`

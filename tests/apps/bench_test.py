@@ -463,6 +463,24 @@ def test_a_limit_below_k_is_named_and_counted(dump):
     assert fails(2, "attention", "-d", dump, "--budget", "large", "-o", "-")
 
 
+def test_heads_of_a_group_attend_together(dump):
+    def of(*more, index="flat"):
+        return attend(dump, "-k", 40, "--mode", "retrieval", "--index", index, *more)["retrieval"]
+
+    alone, together = of(), of("--select", "group")
+    assert "select" not in alone["config"] and together["config"]["select"] == "group"
+    assert alone["metrics"]["attended_mean"] == 40 < together["metrics"]["attended_mean"] <= 40 * HEADS / KV_HEADS
+    assert together["metrics"]["recall_tie"] == pytest.approx(1) and together["metrics"]["mass_all_frac"] > alone["metrics"]["mass_all_frac"]
+    assert together["metrics"]["output_rel_l2"] < alone["metrics"]["output_rel_l2"]
+    for coded in ("flat:bits=8", "qscan", "qivf"):  # read for the group, so attended by it
+        assert of(index=coded)["config"]["select"] == "group"
+        assert "select" not in of("--select", "head", index=coded)["config"]
+    for limit in (("--top-p", 0.9), ("--range", 5), ("--budget", "measured")):
+        assert "select" not in of(*limit, index="qivf")["config"]
+        assert limit[0] in fails(2, "attention", "-d", dump, "--select", "group", *limit, "-o", "-")
+    assert "select" not in attend(dump, "-k", 40, "--mode", "tail", "--select", "group")["tail"]["config"]
+
+
 def test_the_tail_estimate_brings_the_output_nearer_to_full_attention(dump):
     records = attend(dump, "-k", 20, "--mode", "retrieval,tail", "--index", "flat")
     tail, bare = records["tail"], records["retrieval"]

@@ -82,6 +82,20 @@ def test_a_group_searched_together_finds_what_each_head_finds(dump, index):
     assert work(together.values()) == pytest.approx(work(one))
 
 
+@pytest.mark.parametrize("index", ["flat", "qgraph:worth=20", "qivf:probes=4"])
+def test_a_shortlist_counts_for_each_head_of_its_group(dump, index):
+    arguments = ["curve", "-d", dump, *SELECT, "-k", 9, "--index", index, "--layers", 2, "--batch", "group", "--untimed"]
+    own, shared = (records(*arguments, "--select", select)["recall"] for select in ("head", "group"))
+    for a, b in zip(own, shared, strict=True):
+        assert "select" not in a["config"] and b["config"].pop("select") == "group" and a["config"] == b["config"]
+        assert a["metrics"]["attended_mean"] == 9 < b["metrics"]["attended_mean"]
+        if index != "qivf:probes=4":  # the hits of all
+            assert b["metrics"]["attended_mean"] <= 9 * HEADS / KV_HEADS
+            assert b["metrics"]["recall_id"] >= a["metrics"]["recall_id"] and b["metrics"]["mass_ratio"] > a["metrics"]["mass_ratio"]
+    assert "--batch group" in fails(2, "curve", "-d", dump, "--index", index, "--select", "group", "-o", "-")
+    assert "--direction" in fails(2, *arguments, "--select", "group", "--direction", "both", "-o", "-")
+
+
 @pytest.mark.parametrize("index", ["roar:ef=30", "qgraph:k=9,worth=20"])  # qgraph: what warms up must not help
 def test_untimed_queries_find_the_same(dump, index):
     arguments = ["curve", "-d", dump, *SELECT, "-k", 9, "--index", index, "--layers", 2]

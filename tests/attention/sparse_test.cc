@@ -188,7 +188,7 @@ TEST_F(SparseTest, EqualsAttentionOverTheStaticAndTheRetrievedKeys) {
   SparseAttention knn = make(with_index("flat", 20));
   const Matrix<float> out = run(knn, q);
   for (int h = 0; h < kShape.heads; ++h) {
-    const auto& found = knn.last_retrieved()[static_cast<std::size_t>(h)];
+    const auto found = knn.last_retrieved()[static_cast<std::size_t>(h)];
     ASSERT_EQ(found.size(), 20u);
     std::set<std::int64_t> keys(found.begin(), found.end());
     EXPECT_EQ(keys.size(), 20u);
@@ -196,6 +196,83 @@ TEST_F(SparseTest, EqualsAttentionOverTheStaticAndTheRetrievedKeys) {
     EXPECT_LT(*keys.rbegin(), kPrompt - 64);  // and from the window
     expect_attention_over(q, h, keys, out);
   }
+}
+
+// All heads of a KV head attend to what its index has for any of them, whether the index is theirs
+// together or each has its own.
+TEST_F(SparseTest, AGroupAttendsTogetherToWhatAnyOfItsHeadsRetrieved) {
+  const Matrix<float> q = random_matrix(1, 96, 6);
+  for (const char* spec : {"flat", "flat:bits=8", "qivf", "ivf:lists=8,share=head"}) {
+    SCOPED_TRACE(spec);
+    SparseOptions o = with_index(spec, 20, 8);
+    SparseAttention alone = make(o);
+    run(alone, q);
+    const auto of_each = alone.last_retrieved();
+    o.group = true;
+    SparseAttention together = make(o);
+    const Matrix<float> out = run(together, q);
+    const auto found = together.last_retrieved();
+    ASSERT_EQ(found.size(), 6u);
+    std::int64_t attended = 0;
+    for (std::size_t h = 0; h < 6; ++h) {
+      const std::set<std::int64_t> keys(found[h].begin(), found[h].end());
+      ASSERT_EQ(keys.size(), found[h].size()) << "each once";
+      EXPECT_GE(*keys.begin(), 16);
+      EXPECT_LT(*keys.rbegin(), kPrompt - 64);
+      EXPECT_EQ(found[h], found[h / 3 * 3]);
+      attended += std::ssize(keys);
+      expect_attention_over(q, static_cast<int>(h), keys, out);
+    }
+    EXPECT_EQ(stats_.attended_keys, attended);
+    if (std::string_view(spec) == "qivf" || std::string_view(spec) == "flat:bits=8") continue;
+    for (std::size_t first = 0; first < 6; first += 3) {  // exactly the hits of the three
+      std::set<std::uint32_t> any;
+      for (std::size_t h = first; h < first + 3; ++h)
+        any.insert(of_each[h].begin(), of_each[h].end());
+      EXPECT_EQ(std::set(found[first].begin(), found[first].end()), any);
+    }
+  }
+}
+
+TEST_F(SparseTest, AGroupAttendsToTheSameForAnyNumberOfThreads) {
+  const int before = threads();
+  const Matrix<float> q = random_matrix(1, 96, 6);
+  std::vector<std::vector<std::uint32_t>> first;
+  for (const int n : {1, 2, 5}) {
+    set_threads(n);
+    SparseOptions o = with_index("qivf", 20);
+    o.group = true;
+    SparseAttention policy = make(o);
+    run(policy, q);
+    if (n == 1) first = policy.last_retrieved();
+    EXPECT_EQ(policy.last_retrieved(), first) << n;
+  }
+  set_threads(before);
+}
+
+// Keys that wait for the index are attended to as they are if they are few, of many the best of
+// each head.
+TEST_F(SparseTest, AGroupAttendsToTheBufferToo) {
+  SparseOptions o = with_index("flat", 20);
+  o.group = true;
+  SparseAttention policy = make(o);
+  const Matrix<float> q = random_matrix(1, 96, 8);
+  const auto from_buffer = [&](std::uint32_t keys) {
+    run(policy, q);
+    std::int64_t count = 0;
+    for (const auto& ids : policy.last_retrieved()) {
+      EXPECT_EQ(std::set(ids.begin(), ids.end()).size(), ids.size());
+      for (std::uint32_t p = kPrompt - 64; p < kPrompt - 64 + keys; ++p)
+        count += std::ranges::count(ids, p);
+    }
+    return count;
+  };
+  append(21, 2);
+  EXPECT_EQ(from_buffer(20), 6 * 20);
+  append(100, 3);
+  const auto of_many = from_buffer(120);
+  EXPECT_GE(of_many, 6 * 20);
+  EXPECT_LE(of_many, 6 * 60);
 }
 
 // A cut of k keys gives what that many keys give, and what it leaves out is not read.
@@ -214,7 +291,7 @@ TEST_F(SparseTest, ACutOfTheHitsIsASmallerK) {
     std::int64_t kept = 0;
     for (int h = 0; h < kShape.heads; ++h) {
       const auto& before = all[static_cast<std::size_t>(h)];
-      const auto& ids = policy.last_retrieved()[static_cast<std::size_t>(h)];
+      const auto ids = policy.last_retrieved()[static_cast<std::size_t>(h)];
       ASSERT_LT(ids.size(), before.size());
       EXPECT_TRUE(std::equal(ids.begin(), ids.end(), before.begin())) << "the best";
       kept += std::ssize(ids);
@@ -381,7 +458,7 @@ TEST_F(SparseTest, AMeasuredBudgetIsSharedOutAmongTheHeads) {
   std::int64_t total = 0;
   for (int layer = 0; layer < kShape.layers; ++layer) {
     run(policy, random_matrix(1, 96, 6), layer);
-    const auto& found = policy.last_retrieved();
+    const auto found = policy.last_retrieved();
     for (const auto& ids : found) {
       total += std::ssize(ids);
       EXPECT_GE(ids.size(), 5u);

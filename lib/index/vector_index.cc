@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/index/vector_index.h"
+
+#include <algorithm>
+
+namespace ra::index {
+
+SearchStats VectorIndex::shortlist(MatView<const float> queries, const SearchParams& p,
+                                   SearchScratch& scratch, std::vector<std::uint32_t>& ids) const {
+  std::vector<std::vector<Hit>> hits(queries.rows);
+  SearchParams any = p;
+  any.ranked = false;
+  SearchStats stats = search(queries, any, scratch, hits);
+  ids.clear();
+  for (const auto& of_row : hits)
+    for (const Hit& hit : of_row) ids.push_back(hit.id);
+  stats.distances -= std::ssize(ids);  // which the search has counted for one query each
+  std::ranges::sort(ids);
+  ids.erase(std::ranges::unique(ids).begin(), ids.end());
+  stats.distances += static_cast<std::int64_t>(queries.rows * ids.size());
+  return stats;
+}
+
+}  // namespace ra::index
