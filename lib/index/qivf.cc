@@ -274,7 +274,6 @@ SearchStats QivfIndex::shortlist(MatView<const float> queries, const SearchParam
               {.probes = probes(p.effort, usual),
                .open = open_,
                .reach = reach_,
-               .sample = 8,
                .keep = shortlist_keep(rerank_, static_cast<std::size_t>(p.k), queries.rows)},
               s.probe, stats);
   ids.assign(s.probe.found.begin(), s.probe.found.end());

@@ -19,6 +19,10 @@ namespace {
 
 constexpr std::uint32_t kKeys = kernels::kCodeKeys;
 
+// Of the key blocks one in so many is scored first; from its scores comes the floor for the others,
+// whose scores are never written down.
+constexpr std::size_t kSampled = 4;
+
 template <class T>
 T* fit(std::vector<T>& v, std::size_t n) {
   if (v.size() < n) v.resize(n);
@@ -129,12 +133,7 @@ void SegmentList::probe(MatView<const float> queries, const ProbeOptions& o, Pro
     }
     return;
   }
-  // From the scores of a sample comes the floor for the others, whose scores are never written down.
-  constexpr std::size_t kDensest = 4;  // else all are scored first
-  s.step = o.sample;
-  while (s.step >= kDensest && !sample_sets_floor(s.key_blocks.size() * kKeys, o.keep, s.step))
-    s.step /= 2;
-  if (s.step < kDensest) s.step = 1;
+  s.step = sample_sets_floor(s.key_blocks.size() * kKeys, o.keep, kSampled) ? kSampled : 1;
   score_sample(queries, s, stats);
   find_floors(queries.rows, o.keep, s);
   keep_sampled(s);
@@ -148,10 +147,6 @@ void SegmentList::open_tops(MatView<const float> queries, const ProbeOptions& o,
   std::int8_t* codes = fit(s.mean_codes, count * group * mean_rank());
   float *units = fit(s.mean_units, count * group), *centres = fit(s.centres, count * group),
         *spread = fit(s.spread, count * group), *promise = fit(s.tops, group * tops);
-  const double wanted = std::ceil(static_cast<double>(o.open) * static_cast<double>(o.probes) *
-                                  static_cast<double>(tops) / static_cast<double>(cells_.back()));
-  // A third for each of a group is most of them for all.
-  const bool all = wanted >= static_cast<double>(tops) / (group > 1 ? 3 : 1);
   for (const CellSegment& segment : segments_) segment.prefetch();
   for (std::size_t i = 0; i < count; ++i) {
     const CellSegment& segment = segments_[i];
@@ -173,6 +168,10 @@ void SegmentList::open_tops(MatView<const float> queries, const ProbeOptions& o,
         promise[r * tops + tops_[i] + t] = row[t] + spread[at] * segment.top().spread[t];
     }
   }
+  const double wanted = std::ceil(static_cast<double>(o.open) * static_cast<double>(o.probes) *
+                                  static_cast<double>(tops) / static_cast<double>(cells_.back()));
+  // A third for each of a group is most of them for all.
+  const bool all = wanted >= static_cast<double>(tops) / (group > 1 ? 3 : 1);
   s.open.assign(tops, all);
   for (std::size_t r = 0; !all && r < group; ++r)
     for (const std::uint32_t t :

@@ -20,7 +20,6 @@ struct ProbeOptions {
   std::size_t probes = 1;  // cells that each query picks
   float open = 1;          // cell centres scored for each of them, at least
   float reach = 0;         // standard deviations of a cell's scores added to that of its centre
-  std::size_t sample = 4;  // one key block in so many is scored first, for a floor
   std::size_t keep = 1;    // with codes: about as many keys of all picked cells a query keeps
 };
 

@@ -271,30 +271,6 @@ TEST_P(ContractTest, AShortlistHoldsTheHitsOfEachQueryOnce) {
   }
 }
 
-// Codes and a floor from a sample choose among many keys: about k of each query, and few of the
-// best are missing. Every product is with a code, but those that attention computes.
-TEST(Shortlist, OfCodesHoldsTheBestOfManyKeys) {
-  const auto set = testing::ood_set(6000, 16, 300, 29);
-  const auto flat = testing::build("flat", set.keys.view());
-  const auto queries = set.test.view().row_range(0, 7);
-  const auto truth = testing::search(*flat, queries, 100, 0);
-  for (const char* spec : {"flat:bits=8", "flat:bits=4", "qscan:rank=16", "qivf"}) {
-    SCOPED_TRACE(spec);
-    const auto index = testing::build(spec, set.keys.view(), set.train.view());
-    std::vector<std::uint32_t> ids;
-    const auto stats = index->shortlist(queries, {.k = 100}, *index->make_scratch(), ids);
-    const std::set<std::uint32_t> once(ids.begin(), ids.end());
-    EXPECT_EQ(once.size(), ids.size());
-    EXPECT_GE(ids.size(), 100u);
-    EXPECT_LE(ids.size(), 2000u);
-    std::size_t held = 0;
-    for (const auto& of_row : truth.hits)
-      for (const Hit& hit : of_row) held += once.count(hit.id);
-    EXPECT_GE(held, 630u);  // of 700
-    EXPECT_EQ(stats.distances - stats.coded, static_cast<std::int64_t>(7 * ids.size()));
-  }
-}
-
 TEST_P(ContractTest, RowsMayBeStrided) {
   const auto set = testing::ood_set(300, 16, 100, 19);
   Matrix<float> wide_keys(300, 40), wide_train(100, 19);
