@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Some consecutive keys in two levels of cells, complete in themselves: what `qivf` appends. Means
 // are coded in 8 bits a coordinate; of keys 4 bits are enough to find those that are scored
-// exactly. One coded key in 16 is in no cell: every search scores them all, and how many of them
-// are good says how good a key of a cell must be.
+// exactly.
 #pragma once
 
 #include <cstddef>

@@ -23,7 +23,7 @@ constexpr std::array kQscanParams{
               "one index per KV head, or one per query head"},
     ParamInfo{"rerank", "int", "800", 1, 1e9, true,
               "keys of each query scored exactly after the scan; where a group attends to all that "
-              "are found a quarter, but k"},
+              "are found a quarter, at least k"},
 };
 
 // Of the keys every sixteenth, or every eighth where fewer are wanted, is scored first, and from

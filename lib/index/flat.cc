@@ -21,7 +21,7 @@ constexpr std::array kParams{
     ParamInfo{
         "rerank", "int", "200", 1, 1e9, false,
         "with bits=8 or 4: keys of each query scored exactly; where a group attends to all that "
-        "are found a quarter, but k"},
+        "are found a quarter, at least k"},
 };
 
 struct FlatScratch final : SearchScratch {

@@ -38,7 +38,7 @@ constexpr std::array kParams{
     ParamInfo{
         "rerank", "int", "200", 1, 1e9, false,
         "with codes: keys of each query then scored exactly; where a group attends to all that "
-        "are found a quarter, but k"},
+        "are found a quarter, at least k"},
     ParamInfo{"share", "group|head", "group", 0, 0, false,
               "one index per KV head, or one per query head"},
     ParamInfo{"metric", "query|raw", "query", 0, 0, false,
