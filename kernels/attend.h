@@ -25,7 +25,7 @@ struct KvRows {
   const void* k = nullptr;
   const void* v = nullptr;
   KvType type = KvType::kBf16;
-  std::size_t head_dim = 0, value_dim = 0;  // kInt8: at most kMaxHeadDim
+  std::size_t head_dim = 0, value_dim = 0;  // kF32: any; else at most kMaxHeadDim
   const float* k_gain = nullptr;  // kInt8: [head_dim], key element i is int8 * scale * k_gain[i]
 };
 inline constexpr std::size_t kMaxHeadDim = 1024;
@@ -41,6 +41,8 @@ struct PartialArgs {
   std::size_t first = 0, n = 0;
   float scale = 1;
   Partial* out = nullptr;  // [group]
+  bool exact_f32 = false;  // f32 products throughout; otherwise, with bf16 rows, the level may round
+                           // q and the softmax weights to bf16
 };
 
 // Causal attention of `tokens` consecutive positions pos0..pos0+tokens-1: row t of query head g

@@ -6,7 +6,9 @@
 //   transposition is shared by the whole group;
 // - K and V are read in short turns, as two streams side by side, and the lines of the next keys
 //   are asked for in ascending order while these are computed: the prefetcher of the second-level
-//   cache then runs ahead of both. Blocks of 64 keys without that read at half the rate.
+//   cache then runs ahead of both. Blocks of 64 keys without that read at half the rate;
+// - where the level multiplies pairs of bf16, queries and softmax weights are rounded to bf16: half
+//   the products, and no widening of what was read.
 #pragma once
 
 #include <cstddef>
@@ -21,7 +23,8 @@
 namespace ra::kernels {
 namespace {
 
-template <class S, class T>
+// kPairs: bf16 rows, whose products are of pairs.
+template <class S, class T, bool kPairs = false>
 class PartialLanes {
   using V = typename S::V;
   static constexpr std::size_t kLanes = S::kLanes;
@@ -129,6 +132,7 @@ class PartialLanes {
     use_queries<G>(g0);
     if (a_.ids != nullptr) prefetch_first();
     alignas(64) float p[G][kBlock];
+    [[maybe_unused]] alignas(64) bf16 weights[kPairs ? G : 1][kBlock];
     for (std::size_t first = 0; first < a_.n; first += kBlock) {
       const std::size_t n = a_.n - first < kBlock ? a_.n - first : kBlock;
       scores<G>(first, n, p);
@@ -136,7 +140,15 @@ class PartialLanes {
       for (std::size_t g = 0; g < G; ++g) softmax(p[g], n, a_.out[g0 + g], sum[g]);
       if constexpr (kInt8) weigh_by_scale<G>(first, n, p);
       std::size_t c = 0;
-      for (; c + 2 * kLanes <= a_.kv.value_dim; c += 2 * kLanes) add_values<G>(g0, first, n, c, p);
+      if constexpr (kPairs) {
+        for (std::size_t g = 0; g < G; ++g)
+          for (std::size_t i = 0; i < n; i += kLanes) S::store(&weights[g][i], S::load(p[g] + i));
+        for (; c + 2 * kLanes <= a_.kv.value_dim; c += 2 * kLanes)
+          add_value_pairs<G>(g0, first, n, c, weights);
+      } else {
+        for (; c + 2 * kLanes <= a_.kv.value_dim; c += 2 * kLanes)
+          add_values<G>(g0, first, n, c, p);
+      }
       if (c < a_.kv.value_dim) add_last_values<G>(g0, first, n, c, p);
     }
     for (std::size_t g = 0; g < G; ++g) {
@@ -145,10 +157,15 @@ class PartialLanes {
     }
   }
 
-  // The gains of the keys are taken into q.
+  // Pairs: q in bf16. Otherwise the gains of the keys are taken into q.
   template <std::size_t G>
   void use_queries(std::size_t g0) {
     q_ = a_.q + g0 * a_.q_stride, q_stride_ = a_.q_stride;
+    if constexpr (kPairs) {
+      for (std::size_t g = 0; g < G; ++g)
+        for (std::size_t i = 0; i + kLanes <= a_.kv.head_dim; i += kLanes)
+          S::store(&pairs_[g * a_.kv.head_dim + i], S::load(q_ + g * q_stride_ + i));
+    }
     if (!kInt8 || a_.kv.k_gain == nullptr) return;
     for (std::size_t g = 0; g < G; ++g)
       for (std::size_t i = 0; i < a_.kv.head_dim; ++i)
@@ -202,6 +219,7 @@ class PartialLanes {
     for (std::size_t g = 0; g < G; ++g) acc[g][0] = acc[g][1] = S::zero();
     const float* q = q_;
     const std::size_t q_stride = q_stride_;
+    [[maybe_unused]] const bf16* pairs = pairs_;
     for (std::size_t d = 0; d + kStep <= a_.kv.head_dim; d += kStep) {
       V unit[kLanes];
       RA_UNROLL(16)
@@ -217,7 +235,14 @@ class PartialLanes {
       RA_UNROLL(16)
       for (std::size_t j = 0; j < kLanes; ++j) {
         RA_UNROLL(8)
-        for (std::size_t g = 0; g < G; ++g) add_unit(q + d + g * q_stride, j, unit[j], acc[g]);
+        for (std::size_t g = 0; g < G; ++g) {
+          if constexpr (kPairs) {
+            const V of_q = S::set1_pair(pairs + g * a_.kv.head_dim + d + 2 * j);
+            acc[g][j & 1] = S::fma_pairs(of_q, unit[j], acc[g][j & 1]);
+          } else {
+            add_unit(q + d + g * q_stride, j, unit[j], acc[g]);
+          }
+        }
       }
     }
     RA_UNROLL(8)
@@ -291,21 +316,62 @@ class PartialLanes {
     for (std::size_t i = 0; i < n; ++i) {
       V v[2];
       load_values(value(first + i) + c, v);
-      constexpr std::size_t kBytes = 2 * kLanes * sizeof(T);  // of a row, in this pass
-      const std::size_t ahead = (c / (2 * kLanes) * kBlock + i) * kBytes;
-      for (std::size_t b = 0; b < kBytes; b += 64) {
-        if (a_.ids == nullptr) {
-          prefetch_ahead(start, value_bytes_, ahead + b);
-        } else {
-          prefetch_key(first + i, c + b / sizeof(T));
-        }
-      }
+      prefetch_with_value(start, first, i, c);
       add_value<G>(p, i, v, acc);
     }
     RA_UNROLL(8)
     for (std::size_t g = 0; g < G; ++g) {
       float* sums = a_.out[g0 + g].acc + c;
       S::store(sums, acc[g][0]), S::store(sums + kLanes, acc[g][1]);
+    }
+  }
+
+  // The same with the weights in bf16: two keys at a time, their elements beside each other.
+  template <std::size_t G>
+  RA_ALWAYS_INLINE void add_value_pairs(std::size_t g0, std::size_t first, std::size_t n,
+                                        std::size_t c, const bf16 (&weights)[G][kBlock]) const {
+    V acc[G][2];
+    RA_UNROLL(8)
+    for (std::size_t g = 0; g < G; ++g) {
+      const float* sums = a_.out[g0 + g].acc + c;
+      acc[g][0] = S::load(sums), acc[g][1] = S::load(sums + kLanes);
+    }
+    const T* start = value(first);
+    for (std::size_t i = 0; i < n; i += 2) {
+      const V a = load_units(value(first + i) + c);
+      prefetch_with_value(start, first, i, c);
+      V b = S::zero();  // the weight behind the last is 0, what lies there may be no number
+      if (i + 1 < n) {
+        b = load_units(value(first + i + 1) + c);
+        prefetch_with_value(start, first, i + 1, c);
+      }
+      const V low = S::unpack_low(a, b), high = S::unpack_high(a, b);
+      RA_UNROLL(8)
+      for (std::size_t g = 0; g < G; ++g) {
+        const V weight = S::set1_pair(&weights[g][i]);
+        acc[g][0] = S::fma_pairs(weight, low, acc[g][0]);
+        acc[g][1] = S::fma_pairs(weight, high, acc[g][1]);
+      }
+    }
+    RA_UNROLL(8)
+    for (std::size_t g = 0; g < G; ++g) {
+      float* sums = a_.out[g0 + g].acc + c;
+      S::store(sums, acc[g][0]), S::store(sums + kLanes, acc[g][1]);
+    }
+  }
+
+  // Asks for as much as elements c .. c + 2 kLanes of value first + i hold; `start` is value
+  // `first`.
+  RA_ALWAYS_INLINE void prefetch_with_value(const T* start, std::size_t first, std::size_t i,
+                                            std::size_t c) const {
+    constexpr std::size_t kBytes = 2 * kLanes * sizeof(T);
+    const std::size_t ahead = (c / (2 * kLanes) * kBlock + i) * kBytes;
+    for (std::size_t b = 0; b < kBytes; b += 64) {
+      if (a_.ids == nullptr) {
+        prefetch_ahead(start, value_bytes_, ahead + b);
+      } else {
+        prefetch_key(first + i, c + b / sizeof(T));
+      }
     }
   }
 
@@ -337,7 +403,11 @@ class PartialLanes {
     for (std::size_t g = 0; g < G; ++g) {
       alignas(64) float sums[2 * kLanes];
       S::store(sums, acc[g][0]), S::store(sums + kLanes, acc[g][1]);
-      join_step(sums);
+      if constexpr (kBf16) {
+        V a, b;
+        S::interleave(acc[g][0], acc[g][1], a, b);
+        S::store(sums, a), S::store(sums + kLanes, b);
+      }
       for (std::size_t j = 0; j < left; ++j) a_.out[g0 + g].acc[c + j] += sums[j];
     }
   }
@@ -353,7 +423,7 @@ class PartialLanes {
   }
 
   // While blocks are added, each whole step of out.acc holds its values in the order of
-  // load_values.
+  // load_values, or in that of unpack_low and unpack_high.
   void split_sums(float* p) const {
     for (std::size_t c = 0; c + 2 * kLanes <= a_.kv.value_dim; c += 2 * kLanes) split_step(p + c);
   }
@@ -362,14 +432,22 @@ class PartialLanes {
   }
   static void split_step(float* p) {
     if constexpr (!kBf16) return;
-    V even, odd;
-    S::deinterleave(S::load(p), S::load(p + kLanes), even, odd);
-    S::store(p, even), S::store(p + kLanes, odd);
+    V first, second;
+    if constexpr (kPairs) {
+      S::split_unpacked(S::load(p), S::load(p + kLanes), first, second);
+    } else {
+      S::deinterleave(S::load(p), S::load(p + kLanes), first, second);
+    }
+    S::store(p, first), S::store(p + kLanes, second);
   }
   static void join_step(float* p) {
     if constexpr (!kBf16) return;
     V a, b;
-    S::interleave(S::load(p), S::load(p + kLanes), a, b);
+    if constexpr (kPairs) {
+      S::join_unpacked(S::load(p), S::load(p + kLanes), a, b);
+    } else {
+      S::interleave(S::load(p), S::load(p + kLanes), a, b);
+    }
     S::store(p, a), S::store(p + kLanes, b);
   }
 
@@ -378,6 +456,7 @@ class PartialLanes {
   const float* q_ = nullptr;  // of the rows being attended
   std::size_t q_stride_ = 0;
   float gained_[kInt8 ? kMaxGroup * kMaxHeadDim : 1];
+  bf16 pairs_[kPairs ? kMaxGroup * kMaxHeadDim : 1];  // [rows being attended, head_dim]
 };
 
 template <class S>
@@ -386,6 +465,8 @@ void partial_lanes(const PartialArgs& a) {
     case KvType::kF32:
       return PartialLanes<S, float>(a).run();
     case KvType::kBf16:
+      if (S::kMultipliesPairs && !a.exact_f32)
+        return PartialLanes<S, bf16, S::kMultipliesPairs>(a).run();
       return PartialLanes<S, bf16>(a).run();
     case KvType::kInt8:
       return PartialLanes<S, std::int8_t>(a).run();

@@ -24,6 +24,7 @@ struct Simd {
 
   // Keys of one turn of decode attention (partial_lanes.h).
   static constexpr std::size_t kBlockKeys = 32;
+  static constexpr bool kMultipliesPairs = false;  // of bf16
 
   RA_ALWAYS_INLINE static V zero() { return _mm256_setzero_ps(); }
   RA_ALWAYS_INLINE static V set1(float x) { return _mm256_set1_ps(x); }

@@ -24,6 +24,7 @@ struct Simd {
 
   // Keys of one turn of decode attention (partial_lanes.h).
   static constexpr std::size_t kBlockKeys = 16;
+  static constexpr bool kMultipliesPairs = true;  // of bf16
 
   RA_ALWAYS_INLINE static V zero() { return _mm512_setzero_ps(); }
   RA_ALWAYS_INLINE static V set1(float x) { return _mm512_set1_ps(x); }
@@ -34,6 +35,10 @@ struct Simd {
         _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
   }
   RA_ALWAYS_INLINE static void store(float* p, V v) { _mm512_storeu_ps(p, v); }
+  RA_ALWAYS_INLINE static void store(bf16* p, V v) {  // rounded to even
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                        reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(v)));
+  }
   RA_ALWAYS_INLINE static V add(V a, V b) { return _mm512_add_ps(a, b); }
   RA_ALWAYS_INLINE static V sub(V a, V b) { return _mm512_sub_ps(a, b); }
   RA_ALWAYS_INLINE static V mul(V a, V b) { return _mm512_mul_ps(a, b); }
@@ -62,6 +67,35 @@ struct Simd {
   RA_ALWAYS_INLINE static V high_half(V pairs) {
     return _mm512_castsi512_ps(
         _mm512_and_si512(_mm512_castps_si512(pairs), _mm512_set1_epi32(-0x10000)));
+  }
+  // c + the two products of each lane, a pair of bf16 in a and in b.
+  RA_ALWAYS_INLINE static V fma_pairs(V a, V b, V c) {
+    return _mm512_dpbf16_ps(c, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
+  }
+  RA_ALWAYS_INLINE static V set1_pair(const bf16* p) {
+    int pair = 0;
+    __builtin_memcpy(&pair, p, sizeof pair);
+    return _mm512_castsi512_ps(_mm512_set1_epi32(pair));
+  }
+  // Pairs (a[i], b[i]) of 32 bf16 each: of the lower and of the upper four in each eight.
+  RA_ALWAYS_INLINE static V unpack_low(V a, V b) {
+    return _mm512_castsi512_ps(
+        _mm512_unpacklo_epi16(_mm512_castps_si512(a), _mm512_castps_si512(b)));
+  }
+  RA_ALWAYS_INLINE static V unpack_high(V a, V b) {
+    return _mm512_castsi512_ps(
+        _mm512_unpackhi_epi16(_mm512_castps_si512(a), _mm512_castps_si512(b)));
+  }
+  // 32 numbers (a, b) in order <-> in the order of unpack_low and unpack_high.
+  RA_ALWAYS_INLINE static void split_unpacked(V a, V b, V& low, V& high) {
+    const __m512i l = _mm512_setr_epi32(0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
+    low = _mm512_permutex2var_ps(a, l, b);
+    high = _mm512_permutex2var_ps(a, _mm512_add_epi32(l, _mm512_set1_epi32(4)), b);
+  }
+  RA_ALWAYS_INLINE static void join_unpacked(V low, V high, V& a, V& b) {
+    const __m512i l = _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
+    a = _mm512_permutex2var_ps(low, l, high);
+    b = _mm512_permutex2var_ps(low, _mm512_add_epi32(l, _mm512_set1_epi32(8)), high);
   }
   // Byte I of each 32-bit lane, as a signed number.
   template <int I>

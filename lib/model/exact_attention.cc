@@ -115,7 +115,8 @@ AttendStats ExactAttention::decode(const AttendInput& in, MatView<float> out) {
                                    .first = begin + first,
                                    .n = std::min(kSplitKeys, keys - first),
                                    .scale = in.scale,
-                                   .out = &parts_[task * group]});
+                                   .out = &parts_[task * group],
+                                   .exact_f32 = compute_ == Compute::kF32});
   });
   const auto merge_start = Clock::now();
   for (std::size_t h = 0; h < kv_heads; ++h)

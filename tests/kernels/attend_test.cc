@@ -110,7 +110,7 @@ class AttendPartialTest : public testing::LevelTest {
   // Attends in the given pieces of the key list, each joined to the same partial results.
   std::vector<float> attend(const Rows& rows, const std::vector<float>& q, std::size_t group,
                             float scale, const std::vector<std::uint32_t>& keys, bool contiguous,
-                            const std::vector<std::size_t>& cuts) const {
+                            const std::vector<std::size_t>& cuts, bool exact) const {
     std::vector<float> acc(group * rows.dv, 0.0f), out(group * rows.dv);
     std::vector<Partial> partials(group);
     for (std::size_t g = 0; g < group; ++g) partials[g].acc = acc.data() + g * rows.dv;
@@ -124,7 +124,8 @@ class AttendPartialTest : public testing::LevelTest {
                               .first = contiguous ? keys[0] + from : 0,
                               .n = to - from,
                               .scale = scale,
-                              .out = partials.data()});
+                              .out = partials.data(),
+                              .exact_f32 = exact});
       from = to;
     }
     for (std::size_t g = 0; g < group; ++g) finish(partials[g], out.data() + g * rows.dv, rows.dv);
@@ -138,6 +139,11 @@ class AttendPartialTest : public testing::LevelTest {
                  << " type=" << static_cast<int>(type) << " contiguous=" << contiguous);
     const Rows rows(n + 9, d, dv, type);
     const auto q = random_floats(group * (d + 3), 13);
+    auto near_q = q;  // as a level may take it
+    for (float& x : near_q) x = to_float(to_bf16(x));
+    // What is left then is the rounding of the weights: values are below 1.
+    const bool rounds = type == KvType::kBf16 && GetParam() >= Level::kAvx512;
+    const double most = rounds ? std::ldexp(1, -8) : 5e-6;
     const float scale = 1 / std::sqrt(static_cast<float>(d));
     auto keys = first_keys(rows.n);
     if (contiguous) {
@@ -149,11 +155,21 @@ class AttendPartialTest : public testing::LevelTest {
     keys.resize(n);
     for (const auto& cuts :
          {std::vector<std::size_t>{n}, std::vector<std::size_t>{n / 3, n / 3, 2 * n / 3, n}}) {
-      const auto out = attend(rows, q, group, scale, keys, contiguous, cuts);
+      const auto exact = attend(rows, q, group, scale, keys, contiguous, cuts, true),
+                 fast = attend(rows, q, group, scale, keys, contiguous, cuts, false),
+                 near = attend(rows, near_q, group, scale, keys, contiguous, cuts, false);
+      double error = 0, norm = 0;
       for (std::size_t g = 0; g < group; ++g) {
-        const auto want = reference(rows, q.data() + g * (d + 3), scale, keys);
-        for (std::size_t j = 0; j < dv; ++j) ASSERT_NEAR(out[g * dv + j], want[j], 5e-6);
+        const auto want = reference(rows, q.data() + g * (d + 3), scale, keys),
+                   want_near = reference(rows, near_q.data() + g * (d + 3), scale, keys);
+        for (std::size_t j = 0; j < dv; ++j) {
+          ASSERT_NEAR(exact[g * dv + j], want[j], 5e-6);
+          ASSERT_NEAR(near[g * dv + j], want_near[j], most);
+          error += std::pow(fast[g * dv + j] - want[j], 2), norm += want[j] * want[j];
+        }
       }
+      // bf16 keeps 8 bits: 2^-8 of each factor at most, less on average.
+      ASSERT_LE(std::sqrt(error / norm), rounds ? 4e-3 : 1e-6);
     }
   }
 };

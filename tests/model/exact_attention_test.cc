@@ -97,10 +97,12 @@ TEST_P(ExactAttentionTest, MatchesTheReference) {
 
 TEST_P(ExactAttentionTest, DecodeJoinsItsKeyRanges) {
   test::ReferenceAttention reference;
-  ExactAttention exact;
+  ExactAttention fast, exact(Compute::kF32);
   for (const std::int64_t keys : {1, 1024, 1025, 2100}) {
     Scene scene({14, 2, 64}, keys, 1, KvType::kBf16);
-    EXPECT_LE(relative_error(scene.run(exact), scene.run(reference)), 1e-6) << "keys=" << keys;
+    const auto want = scene.run(reference);
+    EXPECT_LE(relative_error(scene.run(exact), want), 1e-6) << "keys=" << keys;
+    EXPECT_LE(relative_error(scene.run(fast), want), 6e-3) << "keys=" << keys;
   }
 }
 
