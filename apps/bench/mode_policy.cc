@@ -20,8 +20,10 @@ ModePolicy make_policy(const ModeRun& run, const ModelContext& context) {
   if (run.mode->dense) {
     m.policy = context.device().exact_attention();
   } else {
+    attention::SparseOptions options = run.sparse;
+    options.compute = context.compute();
     auto sparse = std::make_unique<attention::SparseAttention>(
-        attention::shape_of(context.input().model.config), run.sparse);
+        attention::shape_of(context.input().model.config), options);
     m.sparse = sparse.get();
     m.policy = context.device().policy(std::move(sparse));
   }

@@ -91,6 +91,8 @@ ModelContext::ModelContext(const ModelOptions& o, const SparseModeOptions& spars
   device_->backend().prepare(in.model.weights);
 }
 
+model::Compute ModelContext::compute() const { return compute_of(o_); }
+
 void ModelContext::prefill(const std::vector<ModeRun>& runs, const std::string& kv_out,
                            const std::function<void()>& between_chunks) {
   if (std::ranges::any_of(runs, by_moments))

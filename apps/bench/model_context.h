@@ -57,6 +57,7 @@ class ModelContext {
   model::Decoder& decoder() { return decoder_; }
   model::AttentionPolicy& exact() { return *exact_; }
   attention::ComputeDevice& device() const { return *device_; }
+  model::Compute compute() const;
   // What the indexes of a run learn from; null if they need nothing.
   attention::TrainingOf training(const ModeRun& run) const;
   // The training queries of a prefill that still goes on, as far as it came.

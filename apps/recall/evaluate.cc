@@ -66,7 +66,7 @@ Answers search_all(const index::VectorIndex& index, index::SearchParams params,
   struct Worker {
     std::unique_ptr<index::SearchScratch> scratch;
     std::vector<std::vector<index::Hit>> hits;
-    std::vector<std::uint32_t> ids;
+    index::Shortlist list;
   };
   const bool in_order = o.timed || index.sequential();
   std::vector<Worker> workers(in_order ? 1 : static_cast<std::size_t>(threads()));
@@ -78,14 +78,14 @@ Answers search_all(const index::VectorIndex& index, index::SearchParams params,
     w.hits.resize(heads.size());
     const Matrix<float> rows = position(heads, i);
     const auto start = std::chrono::steady_clock::now();
-    a.work[i] = o.together ? index.shortlist(rows.view(), params, *w.scratch, w.ids)
+    a.work[i] = o.together ? index.shortlist(rows.view(), params, *w.scratch, w.list)
                            : index.search(rows.view(), params, *w.scratch, w.hits);
     const std::chrono::duration<double, std::micro> us = std::chrono::steady_clock::now() - start;
     if (o.timed) a.us[i] = us.count();
     if (o.together)
-      for (const std::uint32_t id : w.ids) RA_CHECK(id < heads[0].head.keys.rows);
+      for (const std::uint32_t id : w.list.ids) RA_CHECK(id < heads[0].head.keys.rows);
     for (std::size_t h = 0; h < heads.size(); ++h)
-      a.ids[h][i] = o.together ? w.ids : ids_of(w.hits[h], heads[h], i, k);
+      a.ids[h][i] = o.together ? w.list.ids : ids_of(w.hits[h], heads[h], i, k);
   };
   if (o.timed) {
     for (std::size_t i = 0; i < std::min(m, kWarmUp); ++i) call(i, workers[0]);

@@ -15,11 +15,6 @@ namespace {
 
 std::size_t size(auto n) { return static_cast<std::size_t>(n); }
 
-void keep_once(std::vector<std::uint32_t>& ids) {
-  std::ranges::sort(ids);
-  ids.erase(std::ranges::unique(ids).begin(), ids.end());
-}
-
 std::size_t row_bytes(const kernels::KvRows& rows) {
   return kernels::row_bytes(rows.type, rows.head_dim) +
          kernels::row_bytes(rows.type, rows.value_dim);
@@ -30,13 +25,15 @@ std::size_t row_bytes(const kernels::KvRows& rows) {
 SparseAttention::SparseAttention(const AttentionShape& shape, const SparseOptions& options)
     : shape_(shape),
       options_(options),
+      exact_(options.compute),
       static_acc_(size(shape.heads), size(shape.value_dim)),
       found_acc_(size(shape.heads), size(shape.value_dim)),
       static_parts_(size(shape.heads)),
       found_parts_(size(shape.heads)),
       kept_(size(shape.heads)),
       hits_(size(shape.heads)),
-      positions_(size(shape.heads)) {
+      positions_(size(shape.heads)),
+      shortlists_(size(shape.kv_heads)) {
   for (int row = 0; row < shape.group(); ++row)
     group_heads_.push_back(static_cast<std::uint32_t>(row));
   // An index without an effort (the exact scan) reads each key once for the whole group, so its
@@ -142,7 +139,8 @@ void SparseAttention::attend_static(const model::AttendInput& in, const Ranges& 
                             .group = size(shape_.group()),
                             .kv = in.cache->rows(in.layer, kv_head),
                             .scale = in.scale,
-                            .out = &static_parts_[first_head]};
+                            .out = &static_parts_[first_head],
+                            .exact_f32 = exact_f32()};
   const std::int64_t after = in.pos + 1;
   for (const auto& [begin, end] : {std::pair{std::int64_t{0}, std::min(at.sink, after)},
                                    std::pair{std::min(at.window, after), after}}) {
@@ -164,17 +162,11 @@ void SparseAttention::finish_static(const model::AttendInput& in, const Ranges& 
   log.kv_rows = shape_.kv_heads * (std::min(at.sink, after) + after - std::min(at.window, after));
 }
 
-// The best of the buffer and of the hits so far.
-void SparseAttention::scan_buffer(const model::AttendInput& in, const Ranges& at, int kv_head,
-                                  int part, TaskLog& log) {
+// s.scores [rows, keys of the buffer] of query heads head.. with the keys of theirs.
+void SparseAttention::score_buffer(const model::AttendInput& in, const Ranges& at, std::size_t head,
+                                   std::size_t rows, BufferScratch& s, TaskLog& log) {
   const std::size_t n = size(at.window - at.buffer), dim = size(shape_.head_dim);
-  if (n == 0) return;
-  const int group = shape_.group();
-  const std::size_t first = size(group * part / parts_),
-                    rows = size(group * (part + 1) / parts_) - first,
-                    head = size(kv_head * group) + first;
-  const kernels::KvRows kv = in.cache->rows(in.layer, kv_head);
-  BufferScratch& s = buffers_[size(kv_head * parts_ + part)];
+  const kernels::KvRows kv = in.cache->rows(in.layer, static_cast<int>(head) / shape_.group());
   s.scores.resize(std::max(s.scores.size(), rows * n));
   kernels::ScoreArgs args{.q = in.q.row(0) + head * dim,
                           .q_stride = dim,
@@ -196,6 +188,22 @@ void SparseAttention::scan_buffer(const model::AttendInput& in, const Ranges& at
     args.first = 0;
   }
   kernels::ops().score(args);
+  log.stats.distances += static_cast<std::int64_t>(rows * n);
+  log.stats.bytes +=
+      static_cast<std::int64_t>(n * kernels::row_bytes(kv.type, size(shape_.head_dim)));
+}
+
+// The best of the buffer and of the hits so far.
+void SparseAttention::scan_buffer(const model::AttendInput& in, const Ranges& at, int kv_head,
+                                  int part, TaskLog& log) {
+  const std::size_t n = size(at.window - at.buffer);
+  if (n == 0) return;
+  const int group = shape_.group();
+  const std::size_t first = size(group * part / parts_),
+                    rows = size(group * (part + 1) / parts_) - first,
+                    head = size(kv_head * group) + first;
+  BufferScratch& s = buffers_[size(kv_head * parts_ + part)];
+  score_buffer(in, at, head, rows, s, log);
   for (std::size_t r = 0; r < rows; ++r) {
     std::vector<index::Hit>& hits = hits_[head + r];
     s.ids.clear();
@@ -211,9 +219,6 @@ void SparseAttention::scan_buffer(const model::AttendInput& in, const Ranges& at
     (options_.cut.active() ? index::best_hits : index::best_unranked)(
         s.together, s.ids, size(k_of(in.layer, head + r)), s.cut, hits);
   }
-  log.stats.distances += static_cast<std::int64_t>(rows * n);
-  log.stats.bytes +=
-      static_cast<std::int64_t>(n * kernels::row_bytes(kv.type, size(shape_.head_dim)));
 }
 
 void SparseAttention::search(const model::AttendInput& in, const Ranges& at, int kv_head, int part,
@@ -247,13 +252,14 @@ void SparseAttention::search(const model::AttendInput& in, const Ranges& at, int
   log.search_ms = ms_since(start);
 }
 
-// positions_[kv_head] = what the index has for any head of the group, and the buffer's keys.
+// shortlists_[kv_head] = positions of what the index has for any head of the group, and the
+// buffer.
 void SparseAttention::search_group(const model::AttendInput& in, const Ranges& at, int kv_head,
                                    int thread, TaskLog& log) {
   const auto start = Clock::now();
   const int group = shape_.group();
-  auto& ids = positions_[size(kv_head)];
-  const auto search_rows = [&](int from, int count, std::vector<std::uint32_t>& found) {
+  index::Shortlist& list = shortlists_[size(kv_head)];
+  const auto search_rows = [&](int from, int count, index::Shortlist& found) {
     const std::size_t slot = indexes_->slot(in.layer, kv_head, from), dim = size(shape_.head_dim);
     const index::SearchParams params{
         .k = options_.k,
@@ -265,46 +271,54 @@ void SparseAttention::search_group(const model::AttendInput& in, const Ranges& a
         scratch_of(slot, 0, thread), found);
   };
   if (options_.index->share_group) {
-    search_rows(0, group, ids);
+    search_rows(0, group, list);
   } else {
-    ids.clear();
-    std::vector<std::uint32_t> of_row;
+    list.ids.clear();
+    list.floors.clear();
+    index::Shortlist of_row;
     for (int row = 0; row < group; ++row) {
       search_rows(row, 1, of_row);
-      ids.insert(ids.end(), of_row.begin(), of_row.end());
+      list.ids.insert(list.ids.end(), of_row.ids.begin(), of_row.ids.end());
+      list.floors.push_back(of_row.floors[0]);
     }
-    log.stats.distances -= std::ssize(ids);  // of one row each
-    keep_once(ids);
-    log.stats.distances += group * std::ssize(ids);
+    log.stats.distances -= std::ssize(list.ids);  // of one row each
+    std::ranges::sort(list.ids);
+    list.ids.erase(std::ranges::unique(list.ids).begin(), list.ids.end());
+    log.stats.distances += group * std::ssize(list.ids);
   }
-  for (std::uint32_t& id : ids) id += static_cast<std::uint32_t>(at.sink);
+  for (std::uint32_t& id : list.ids) id += static_cast<std::uint32_t>(at.sink);
   add_buffer(in, at, kv_head, log);
   log.search_ms = ms_since(start);
 }
 
-// All of a short buffer, of a long one the best of each head.
+// All of a short buffer, of a long one what the index would have listed too.
 void SparseAttention::add_buffer(const model::AttendInput& in, const Ranges& at, int kv_head,
                                  TaskLog& log) {
-  auto& ids = positions_[size(kv_head)];
-  const int group = shape_.group();
-  if (at.window - at.buffer <= options_.k) {
-    for (auto p = at.buffer; p < at.window; ++p) ids.push_back(static_cast<std::uint32_t>(p));
-    log.stats.distances += group * (at.window - at.buffer);
-    return;
+  index::Shortlist& list = shortlists_[size(kv_head)];
+  const std::size_t n = size(at.window - at.buffer), group = size(shape_.group());
+  const std::size_t listed = list.ids.size();
+  const auto add = [&](std::size_t i) {
+    list.ids.push_back(static_cast<std::uint32_t>(size(at.buffer) + i));
+  };
+  if (n <= size(options_.k)) {
+    for (std::size_t i = 0; i < n; ++i) add(i);
+  } else {
+    BufferScratch& s = buffers_[size(kv_head)];
+    score_buffer(in, at, size(kv_head) * group, group, s, log);
+    s.wanted.assign(n, 0);
+    for (std::size_t r = 0; r < group; ++r)
+      for (std::size_t i = 0; i < n; ++i)
+        s.wanted[i] |= static_cast<std::uint8_t>(s.scores[r * n + i] >= list.floors[r]);
+    for (std::size_t i = 0; i < n; ++i)
+      if (s.wanted[i] != 0) add(i);
   }
-  const auto hits = std::span(hits_).subspan(size(kv_head * group), size(group));
-  for (auto& of_head : hits) of_head.clear();
-  scan_buffer(in, at, kv_head, 0, log);
-  for (const auto& of_head : hits)
-    for (const index::Hit& hit : of_head)
-      ids.push_back(hit.id + static_cast<std::uint32_t>(at.sink));
-  keep_once(ids);
+  log.stats.distances += static_cast<std::int64_t>(group * (list.ids.size() - listed));
 }
 
 void SparseAttention::attend_group(const model::AttendInput& in, int kv_head, TaskLog& log) {
   const auto start = Clock::now();
   const std::size_t group = size(shape_.group()), dim = size(shape_.head_dim);
-  const auto& ids = positions_[size(kv_head)];
+  const auto& ids = shortlists_[size(kv_head)].ids;
   if (!ids.empty())
     kernels::ops().attend_partial({.q = in.q.row(0) + size(kv_head) * group * dim,
                                    .q_stride = dim,
@@ -313,7 +327,8 @@ void SparseAttention::attend_group(const model::AttendInput& in, int kv_head, Ta
                                    .ids = ids.data(),
                                    .n = ids.size(),
                                    .scale = in.scale,
-                                   .out = &found_parts_[size(kv_head) * group]});
+                                   .out = &found_parts_[size(kv_head) * group],
+                                   .exact_f32 = exact_f32()});
   log.kv_rows = std::ssize(ids);
   log.attended = static_cast<std::int64_t>(group * ids.size());
   log.gather_ms = ms_since(start);
@@ -323,7 +338,7 @@ std::vector<std::vector<std::uint32_t>> SparseAttention::last_retrieved() const 
   if (!options_.group) return positions_;
   std::vector<std::vector<std::uint32_t>> of_head;
   for (int head = 0; head < shape_.heads; ++head)
-    of_head.push_back(positions_[size(head / shape_.group())]);
+    of_head.push_back(shortlists_[size(head / shape_.group())].ids);
   return of_head;
 }
 
@@ -334,7 +349,8 @@ void SparseAttention::attend_hits(const model::AttendInput& in, const Ranges& at
   kernels::PartialArgs args{.q_stride = size(shape_.head_dim),
                             .group = 1,
                             .kv = in.cache->rows(in.layer, kv_head),
-                            .scale = in.scale};
+                            .scale = in.scale,
+                            .exact_f32 = exact_f32()};
   for (int row = group * part / parts_; row < group * (part + 1) / parts_; ++row) {
     const std::size_t head = size(kv_head * group + row);
     kept_[head] = std::span<const index::Hit>(hits_[head])

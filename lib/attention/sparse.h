@@ -43,6 +43,7 @@ struct SparseOptions {
   bool tail = false;             // estimate attention to the keys not retrieved (tail_cells.h)
   bool sequential = false;       // the static set first, then the retrieval; for comparison
   int flush = 1024;              // keys of the buffer that become a segment; 0 = never
+  model::Compute compute = model::Compute::kAuto;  // of the attention
   std::optional<index::IndexSpec> index;
 };
 
@@ -124,6 +125,7 @@ class SparseAttention : public model::AttentionPolicy {
     Matrix<float> keys;  // of an int8 cache
     std::vector<float> scores, together;
     std::vector<std::uint32_t> ids;
+    std::vector<std::uint8_t> wanted;  // [keys of the buffer] by any head
     index::CutScratch cut;
   };
   int k_of(int layer, std::size_t head) const {
@@ -132,6 +134,7 @@ class SparseAttention : public model::AttentionPolicy {
                : shares_[static_cast<std::size_t>(layer) * static_cast<std::size_t>(shape_.heads) +
                          head];
   }
+  bool exact_f32() const { return options_.compute == model::Compute::kF32; }
   Ranges make_ranges(const model::AttendInput& in);
   model::AttendStats decode(const model::AttendInput& in, MatView<float> out);
   index::SearchScratch& scratch_of(std::size_t slot, int part, int thread) {
@@ -145,6 +148,8 @@ class SparseAttention : public model::AttentionPolicy {
                     TaskLog& log);
   void add_buffer(const model::AttendInput& in, const Ranges& at, int kv_head, TaskLog& log);
   void attend_group(const model::AttendInput& in, int kv_head, TaskLog& log);
+  void score_buffer(const model::AttendInput& in, const Ranges& at, std::size_t head,
+                    std::size_t rows, BufferScratch& s, TaskLog& log);
   void scan_buffer(const model::AttendInput& in, const Ranges& at, int kv_head, int part,
                    TaskLog& log);
   void attend_hits(const model::AttendInput& in, const Ranges& at, int kv_head, int part,
@@ -172,7 +177,8 @@ class SparseAttention : public model::AttentionPolicy {
   std::vector<kernels::Partial> static_parts_, found_parts_;    // [heads]
   std::vector<std::span<const index::Hit>> kept_;               // [heads] hits attended
   std::vector<std::vector<index::Hit>> hits_;                   // [heads]
-  std::vector<std::vector<std::uint32_t>> positions_;           // [heads], or [kv_head]
+  std::vector<std::vector<std::uint32_t>> positions_;           // [heads]
+  std::vector<index::Shortlist> shortlists_;                    // [kv_head]; ids are positions
 };
 
 }  // namespace ra::attention

@@ -12,6 +12,7 @@
 #include "lib/index/index_state.h"
 #include "lib/index/key_store.h"
 #include "lib/index/sample_floor.h"
+#include "lib/index/scores.h"
 
 namespace ra::index {
 namespace {
@@ -60,7 +61,7 @@ class SampleOrder {
 
 struct ScanScratch final : SearchScratch {
   std::vector<std::int8_t> codes;
-  std::vector<float> sample, exact, floors;
+  std::vector<float> units, sample, exact, floors;
   std::vector<std::uint32_t> rows;  // that reach the floor of any query, later their keys
   CutScratch cut;
 };
@@ -97,14 +98,18 @@ class CodedScan final : public VectorIndex {
   }
 
   SearchStats shortlist(MatView<const float> queries, const SearchParams& p, SearchScratch& scratch,
-                        std::vector<std::uint32_t>& ids) const override {
+                        Shortlist& list) const override {
     if (queries.rows == 1 || queries.rows > kernels::kMostFilterQueries)
-      return VectorIndex::shortlist(queries, p, scratch, ids);
+      return VectorIndex::shortlist(queries, p, scratch, list);
     auto& s = static_cast<ScanScratch&>(scratch);
     const std::size_t k = static_cast<std::size_t>(p.k);
     SearchStats stats;
     const auto found = scan(queries, k, shortlist_keep(rerank(p), k, queries.rows), s, stats);
-    ids.assign(found.begin(), found.end());
+    list.ids.assign(found.begin(), found.end());
+    list.floors.clear();
+    for (std::size_t r = 0; r < queries.rows; ++r)
+      list.floors.push_back(dot(queries.row(r), space_.mean.data(), keys_.cols()) +
+                            s.units[r] * s.floors[r]);
     return stats;
   }
 
@@ -165,8 +170,9 @@ std::span<const std::uint32_t> CodedScan::scan(MatView<const float> queries, std
                                                SearchStats& stats) const {
   const std::size_t n = keys_.rows(), group = queries.rows;
   s.codes.resize(std::max(s.codes.size(), group * codes_.rank()));
+  s.units.resize(std::max(s.units.size(), group));
   for (std::size_t r = 0; r < group; ++r)
-    codes_.encode(queries.row(r), &s.codes[r * codes_.rank()]);
+    s.units[r] = codes_.encode(queries.row(r), &s.codes[r * codes_.rank()]);
   std::size_t found = find_rows(group, m, s);
   if (found < std::min(k, n)) found = find_rows(group, n, s);  // the sample misled
   for (std::size_t i = 0; i < found; ++i)

@@ -120,7 +120,7 @@ class QivfIndex final : public VectorIndex {
   SearchStats search(MatView<const float> queries, const SearchParams& p, SearchScratch& scratch,
                      std::span<std::vector<Hit>> hits) const override;
   SearchStats shortlist(MatView<const float> queries, const SearchParams& p, SearchScratch& scratch,
-                        std::vector<std::uint32_t>& ids) const override;
+                        Shortlist& list) const override;
   std::size_t memory_bytes() const override;
   const BuildStats& build_stats() const override { return stats_; }
   void append(const BuildInput& more) override;
@@ -263,9 +263,9 @@ SearchStats QivfIndex::search(MatView<const float> queries, const SearchParams& 
 
 // Nothing is scored again.
 SearchStats QivfIndex::shortlist(MatView<const float> queries, const SearchParams& p,
-                                 SearchScratch& scratch, std::vector<std::uint32_t>& ids) const {
+                                 SearchScratch& scratch, Shortlist& list) const {
   if (key_bits_ == 0 || queries.rows == 1 || queries.rows > kMostProbing)
-    return VectorIndex::shortlist(queries, p, scratch, ids);
+    return VectorIndex::shortlist(queries, p, scratch, list);
   const std::size_t lists = list_.cells(),
                     usual = queries.rows < kSeveral ? usual_probes(lists) : usual_together(lists);
   auto& s = static_cast<QivfScratch&>(scratch);
@@ -276,8 +276,9 @@ SearchStats QivfIndex::shortlist(MatView<const float> queries, const SearchParam
                .reach = reach_,
                .keep = shortlist_keep(rerank_, static_cast<std::size_t>(p.k), queries.rows)},
               s.probe, stats);
-  ids.assign(s.probe.found.begin(), s.probe.found.end());
-  stats.distances += static_cast<std::int64_t>(queries.rows * ids.size());
+  list.ids.assign(s.probe.found.begin(), s.probe.found.end());
+  list.floors.assign(s.probe.floors.begin(), s.probe.floors.end());
+  stats.distances += static_cast<std::int64_t>(queries.rows * list.ids.size());
   return stats;
 }
 

@@ -71,6 +71,13 @@ struct SearchParams {
   std::span<const std::uint32_t> heads = {};
 };
 
+// Keys for all queries of a group to attend to.
+struct Shortlist {
+  std::vector<std::uint32_t> ids;  // each once, in any order: about the k best of each query or more
+  std::vector<float> floors;       // [group] about the score that put a key of the index among them;
+                                   // -inf where any did
+};
+
 // Keys that codes keep of each of `rows` queries for a shortlist, where a search would score
 // `rerank` exactly and return k. Nothing is cut after it, and what the codes of one query miss
 // those of several others bring; two or three do not.
@@ -122,11 +129,10 @@ class VectorIndex {
   // queries [group, head_dim]; hits[i] gets at most p.k hits of row i. Thread-safe.
   virtual SearchStats search(MatView<const float> queries, const SearchParams& p,
                              SearchScratch& scratch, std::span<std::vector<Hit>> hits) const = 0;
-  // ids = keys for the whole group to attend to, each once, in any order: about the p.k best of
-  // each query or more. The stats count each of them as scored by every query, which the attention
-  // will do, its bytes only where they are read here. The default joins the hits of all.
+  // The stats count each key of the list as scored by every query, which the attention will do, its
+  // bytes only where they are read here. The default joins the hits of all.
   virtual SearchStats shortlist(MatView<const float> queries, const SearchParams& p,
-                                SearchScratch& scratch, std::vector<std::uint32_t>& ids) const;
+                                SearchScratch& scratch, Shortlist& list) const;
   virtual std::size_t memory_bytes() const = 0;  // links, centroids and any copy of the keys
   virtual const BuildStats& build_stats() const = 0;
   // Keys that follow those of the index, as the next ids, for types whose row has a `segment`

@@ -3,8 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <iterator>
+#include <numeric>
 #include <set>
 #include <utility>
 
@@ -250,29 +253,50 @@ TEST_F(SparseTest, AGroupAttendsToTheSameForAnyNumberOfThreads) {
   set_threads(before);
 }
 
-// Keys that wait for the index are attended to as they are if they are few, of many the best of
-// each head.
+// Keys that wait for the index are attended to as they are if they are few, of many those that any
+// head scores no less than the last that the index has for it.
 TEST_F(SparseTest, AGroupAttendsToTheBufferToo) {
   SparseOptions o = with_index("flat", 20);
   o.group = true;
   SparseAttention policy = make(o);
   const Matrix<float> q = random_matrix(1, 96, 8);
-  const auto from_buffer = [&](std::uint32_t keys) {
+  constexpr std::uint32_t kFirst = kPrompt - 64;
+  const auto from_buffer = [&] {
     run(policy, q);
-    std::int64_t count = 0;
+    std::vector<std::vector<std::uint32_t>> of_head;
     for (const auto& ids : policy.last_retrieved()) {
       EXPECT_EQ(std::set(ids.begin(), ids.end()).size(), ids.size());
-      for (std::uint32_t p = kPrompt - 64; p < kPrompt - 64 + keys; ++p)
-        count += std::ranges::count(ids, p);
+      auto& buffered = of_head.emplace_back();
+      std::ranges::copy_if(ids, std::back_inserter(buffered), [](auto p) { return p >= kFirst; });
     }
-    return count;
+    return of_head;
+  };
+  const auto score = [&](int head, std::uint32_t p) {
+    const auto* key = static_cast<const bf16*>(cache_.rows(1, head / 3).k) + p * 16;
+    float sum = 0;
+    for (int d = 0; d < 16; ++d) sum += q.row(0)[head * 16 + d] * to_float(key[d]);
+    return sum;
   };
   append(21, 2);
-  EXPECT_EQ(from_buffer(20), 6 * 20);
+  std::vector<std::uint32_t> all(20);
+  std::iota(all.begin(), all.end(), kFirst);
+  for (const auto& ids : from_buffer()) EXPECT_EQ(ids, all);
   append(100, 3);
-  const auto of_many = from_buffer(120);
-  EXPECT_GE(of_many, 6 * 20);
-  EXPECT_LE(of_many, 6 * 60);
+  const auto of_many = from_buffer();
+  for (int h = 0; h < 6; h += 3) {
+    std::vector<std::uint32_t> good;
+    for (std::uint32_t p = kFirst; p < kFirst + 120; ++p)
+      for (int of_group = h; of_group < h + 3; ++of_group) {
+        int better = 0;  // keys of the index
+        for (std::uint32_t key = 16; key < kFirst; ++key)
+          better += score(of_group, key) > score(of_group, p);
+        if (better >= 20) continue;
+        good.push_back(p);
+        break;
+      }
+    EXPECT_EQ(of_many[static_cast<std::size_t>(h)], good);
+    EXPECT_LT(good.size(), 60u);
+  }
 }
 
 // A cut of k keys gives what that many keys give, and what it leaves out is not read.

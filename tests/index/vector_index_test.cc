@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <set>
 
+#include "lib/index/scores.h"
 #include "tests/index/synthetic.h"
 
 namespace ra::index {
@@ -32,11 +34,14 @@ class Neighbours final : public VectorIndex {
 TEST(VectorIndex, AShortlistJoinsTheHitsAndCountsWhatTheGroupWillScore) {
   const Neighbours index;
   const Matrix<float> queries(4, 2);
-  std::vector<std::uint32_t> ids{99};
-  const auto stats = index.shortlist(queries.view(), {.k = 3}, *index.make_scratch(), ids);
-  EXPECT_EQ(ids, (std::vector<std::uint32_t>{0, 1, 2, 3, 4, 5}));
+  Shortlist list{{99}, {9}};
+  const auto stats = index.shortlist(queries.view(), {.k = 3}, *index.make_scratch(), list);
+  EXPECT_EQ(list.ids, (std::vector<std::uint32_t>{0, 1, 2, 3, 4, 5}));
   EXPECT_EQ(stats.distances, 4 * 10 + 4 * 6);  // each of the six by each of the four, once
   EXPECT_EQ(stats.bytes, 7);
+  EXPECT_EQ(list.floors, (std::vector<float>{0, 0, 0, 0}));
+  index.shortlist(queries.view(), {.k = 4}, *index.make_scratch(), list);  // there are but 3
+  EXPECT_EQ(list.floors, std::vector<float>(4, -std::numeric_limits<float>::infinity()));
 }
 
 TEST(VectorIndex, SeveralQueriesKeepAQuarterAndAtLeastK) {
@@ -58,8 +63,9 @@ TEST(VectorIndex, AShortlistOfCodesHoldsTheBestOfManyKeys) {
   for (const char* spec : {"flat:bits=8", "flat:bits=4", "qscan:rank=16", "qivf:probes=40"}) {
     SCOPED_TRACE(spec);
     const auto index = testing::build(spec, set.keys.view(), set.train.view());
-    std::vector<std::uint32_t> ids;
-    const auto stats = index->shortlist(queries, {.k = 100}, *index->make_scratch(), ids);
+    Shortlist list;
+    const auto stats = index->shortlist(queries, {.k = 100}, *index->make_scratch(), list);
+    const auto& ids = list.ids;
     const std::set<std::uint32_t> once(ids.begin(), ids.end());
     EXPECT_EQ(once.size(), ids.size());
     EXPECT_GE(ids.size(), 100u);
@@ -69,6 +75,15 @@ TEST(VectorIndex, AShortlistOfCodesHoldsTheBestOfManyKeys) {
       for (const Hit& hit : of_row) held += once.count(hit.id);
     EXPECT_GE(held, 560u);  // of 700: these cells are tight, and a sample of their blocks is rough
     EXPECT_EQ(stats.distances - stats.coded, static_cast<std::int64_t>(7 * ids.size()));
+    // A floor is about the score of the hundredth, by codes and from a sample.
+    ASSERT_EQ(list.floors.size(), 7u);
+    for (std::size_t r = 0; r < 7; ++r) {
+      std::size_t above = 0;
+      for (std::size_t i = 0; i < 6000; ++i)
+        above += dot(queries.row(r), set.keys.row(i), 16) >= list.floors[r];
+      EXPECT_GE(above, 40u) << r;
+      EXPECT_LE(above, 250u) << r;
+    }
   }
 }
 
