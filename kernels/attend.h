@@ -41,8 +41,8 @@ struct PartialArgs {
   std::size_t first = 0, n = 0;
   float scale = 1;
   Partial* out = nullptr;  // [group]
-  bool exact_f32 = false;  // f32 products throughout; otherwise, with bf16 rows, the level may round
-                           // q and the softmax weights to bf16
+  bool exact_f32 = false;  // f32 products throughout; otherwise, with bf16 rows, the level may
+                           // round q and the softmax weights to bf16
 };
 
 // Causal attention of `tokens` consecutive positions pos0..pos0+tokens-1: row t of query head g

@@ -71,11 +71,11 @@ struct SearchParams {
   std::span<const std::uint32_t> heads = {};
 };
 
-// Keys for all queries of a group to attend to.
+// Keys for all queries of a group to attend to: about the k best of each or more, each once, in any
+// order.
 struct Shortlist {
-  std::vector<std::uint32_t> ids;  // each once, in any order: about the k best of each query or more
-  std::vector<float> floors;       // [group] about the score that put a key of the index among them;
-                                   // -inf where any did
+  std::vector<std::uint32_t> ids;
+  std::vector<float> floors;  // [group] about the score that puts a key there; -inf where any does
 };
 
 // Keys that codes keep of each of `rows` queries for a shortlist, where a search would score
