@@ -32,21 +32,24 @@ SparseAttention::SparseAttention(const AttentionShape& shape, const SparseOption
       found_parts_(size(shape.heads)),
       kept_(size(shape.heads)),
       hits_(size(shape.heads)),
-      positions_(size(shape.heads)),
-      shortlists_(size(shape.kv_heads)) {
+      positions_(size(shape.heads)) {
   for (int row = 0; row < shape.group(); ++row)
     group_heads_.push_back(static_cast<std::uint32_t>(row));
   // An index without an effort (the exact scan) reads each key once for the whole group, so its
-  // group is never split, nor is one that attends together; other searches are independent per row
-  // and fill the threads.
+  // group is never split. Other searches are independent per row and fill the threads. Heads that
+  // attend together are kept together as far as there are no threads for all parts, by twos at
+  // least.
   const bool shared_scan = options.index && options.index->type->effort_key.empty();
-  if (options.index && !shared_scan && !options.group)
-    parts_ = std::clamp((threads() + shape.kv_heads - 1) / shape.kv_heads, 1, shape.group());
+  if (options.index && !shared_scan)
+    parts_ = options.group
+                 ? std::clamp(threads() / shape.kv_heads, 1, std::max(1, shape.group() / 2))
+                 : std::clamp((threads() + shape.kv_heads - 1) / shape.kv_heads, 1, shape.group());
   RA_CHECK(!options.group || (!options.cut.active() && !options.tail));
   if (options.index) indexes_.emplace(shape, *options.index);
   if (options.index && options.tail) tails_.emplace(shape);
   buffers_.resize(size(shape.kv_heads * parts_));
   tail_scratch_.resize(buffers_.size());
+  shortlists_.resize(buffers_.size());
 }
 
 void SparseAttention::build(const model::KvCache& cache, const TrainingOf& training,
@@ -198,10 +201,8 @@ void SparseAttention::scan_buffer(const model::AttendInput& in, const Ranges& at
                                   int part, TaskLog& log) {
   const std::size_t n = size(at.window - at.buffer);
   if (n == 0) return;
-  const int group = shape_.group();
-  const std::size_t first = size(group * part / parts_),
-                    rows = size(group * (part + 1) / parts_) - first,
-                    head = size(kv_head * group) + first;
+  const Part heads = part_of(kv_head, part);
+  const std::size_t head = size(heads.first), rows = size(heads.count);
   BufferScratch& s = buffers_[size(kv_head * parts_ + part)];
   score_buffer(in, at, head, rows, s, log);
   for (std::size_t r = 0; r < rows; ++r) {
@@ -224,11 +225,11 @@ void SparseAttention::scan_buffer(const model::AttendInput& in, const Ranges& at
 void SparseAttention::search(const model::AttendInput& in, const Ranges& at, int kv_head, int part,
                              int thread, TaskLog& log) {
   const auto start = Clock::now();
-  const int group = shape_.group();
-  const int first = group * part / parts_, last = group * (part + 1) / parts_;
-  const auto search_rows = [&](int from, int count) {
-    const std::size_t slot = indexes_->slot(in.layer, kv_head, from);
-    const std::size_t head = size(kv_head * group + from);
+  const Part heads = part_of(kv_head, part);
+  const auto search_heads = [&](int first, int count) {
+    const int row = first - kv_head * shape_.group();
+    const std::size_t slot = indexes_->slot(in.layer, kv_head, row);
+    const std::size_t head = size(first);
     int most = 0;
     for (std::size_t h = head; h < head + size(count); ++h)
       most = std::max(most, k_of(in.layer, h));
@@ -236,7 +237,7 @@ void SparseAttention::search(const model::AttendInput& in, const Ranges& at, int
         .k = most,
         .effort = options_.effort,
         .ranked = options_.cut.active() || !shares_.empty(),
-        .heads = std::span(group_heads_).subspan(size(from), size(count))};
+        .heads = std::span(group_heads_).subspan(size(row), size(count))};
     log.stats += indexes_->at(slot).search(
         {in.q.row(0) + head * size(shape_.head_dim), size(count), size(shape_.head_dim)}, params,
         scratch_of(slot, part, thread), std::span(hits_).subspan(head, size(count)));
@@ -244,115 +245,119 @@ void SparseAttention::search(const model::AttendInput& in, const Ranges& at, int
       hits_[h].resize(std::min(hits_[h].size(), size(k_of(in.layer, h))));
   };
   if (options_.index->share_group) {
-    search_rows(first, last - first);
+    search_heads(heads.first, heads.count);
   } else {
-    for (int row = first; row < last; ++row) search_rows(row, 1);
+    for (int i = 0; i < heads.count; ++i) search_heads(heads.first + i, 1);
   }
   scan_buffer(in, at, kv_head, part, log);
   log.search_ms = ms_since(start);
 }
 
-// shortlists_[kv_head] = positions of what the index has for any head of the group, and the
+// shortlists_[kv_head, part] = positions of what the index has for any head of the part, and the
 // buffer.
 void SparseAttention::search_group(const model::AttendInput& in, const Ranges& at, int kv_head,
-                                   int thread, TaskLog& log) {
+                                   int part, int thread, TaskLog& log) {
   const auto start = Clock::now();
-  const int group = shape_.group();
-  index::Shortlist& list = shortlists_[size(kv_head)];
-  const auto search_rows = [&](int from, int count, index::Shortlist& found) {
-    const std::size_t slot = indexes_->slot(in.layer, kv_head, from), dim = size(shape_.head_dim);
+  const Part heads = part_of(kv_head, part);
+  index::Shortlist& list = shortlists_[size(kv_head * parts_ + part)];
+  const auto search_heads = [&](int head, int count, index::Shortlist& found) {
+    const int row = head - kv_head * shape_.group();
+    const std::size_t slot = indexes_->slot(in.layer, kv_head, row), dim = size(shape_.head_dim);
     const index::SearchParams params{
         .k = options_.k,
         .effort = options_.effort,
         .ranked = false,
-        .heads = std::span(group_heads_).subspan(size(from), size(count))};
-    log.stats += indexes_->at(slot).shortlist(
-        {in.q.row(0) + size(kv_head * group + from) * dim, size(count), dim}, params,
-        scratch_of(slot, 0, thread), found);
+        .heads = std::span(group_heads_).subspan(size(row), size(count))};
+    log.stats += indexes_->at(slot).shortlist({in.q.row(0) + size(head) * dim, size(count), dim},
+                                              params, scratch_of(slot, part, thread), found);
   };
   if (options_.index->share_group) {
-    search_rows(0, group, list);
+    search_heads(heads.first, heads.count, list);
   } else {
     list.ids.clear();
     list.floors.clear();
     index::Shortlist of_row;
-    for (int row = 0; row < group; ++row) {
-      search_rows(row, 1, of_row);
+    for (int i = 0; i < heads.count; ++i) {
+      search_heads(heads.first + i, 1, of_row);
       list.ids.insert(list.ids.end(), of_row.ids.begin(), of_row.ids.end());
       list.floors.push_back(of_row.floors[0]);
     }
     log.stats.distances -= std::ssize(list.ids);  // of one row each
     std::ranges::sort(list.ids);
     list.ids.erase(std::ranges::unique(list.ids).begin(), list.ids.end());
-    log.stats.distances += group * std::ssize(list.ids);
+    log.stats.distances += heads.count * std::ssize(list.ids);
   }
   for (std::uint32_t& id : list.ids) id += static_cast<std::uint32_t>(at.sink);
-  add_buffer(in, at, kv_head, log);
+  add_buffer(in, at, kv_head, part, log);
   log.search_ms = ms_since(start);
 }
 
 // All of a short buffer, of a long one what the index would have listed too.
 void SparseAttention::add_buffer(const model::AttendInput& in, const Ranges& at, int kv_head,
-                                 TaskLog& log) {
-  index::Shortlist& list = shortlists_[size(kv_head)];
-  const std::size_t n = size(at.window - at.buffer), group = size(shape_.group());
-  const std::size_t listed = list.ids.size();
+                                 int part, TaskLog& log) {
+  const Part heads = part_of(kv_head, part);
+  index::Shortlist& list = shortlists_[size(kv_head * parts_ + part)];
+  const std::size_t n = size(at.window - at.buffer), rows = size(heads.count),
+                    listed = list.ids.size();
   const auto add = [&](std::size_t i) {
     list.ids.push_back(static_cast<std::uint32_t>(size(at.buffer) + i));
   };
   if (n <= size(options_.k)) {
     for (std::size_t i = 0; i < n; ++i) add(i);
   } else {
-    BufferScratch& s = buffers_[size(kv_head)];
-    score_buffer(in, at, size(kv_head) * group, group, s, log);
+    BufferScratch& s = buffers_[size(kv_head * parts_ + part)];
+    score_buffer(in, at, size(heads.first), rows, s, log);
     s.wanted.assign(n, 0);
-    for (std::size_t r = 0; r < group; ++r)
+    for (std::size_t r = 0; r < rows; ++r)
       for (std::size_t i = 0; i < n; ++i)
         s.wanted[i] |= static_cast<std::uint8_t>(s.scores[r * n + i] >= list.floors[r]);
     for (std::size_t i = 0; i < n; ++i)
       if (s.wanted[i] != 0) add(i);
   }
-  log.stats.distances += static_cast<std::int64_t>(group * (list.ids.size() - listed));
+  log.stats.distances += static_cast<std::int64_t>(rows * (list.ids.size() - listed));
 }
 
-void SparseAttention::attend_group(const model::AttendInput& in, int kv_head, TaskLog& log) {
+void SparseAttention::attend_group(const model::AttendInput& in, int kv_head, int part,
+                                   TaskLog& log) {
   const auto start = Clock::now();
-  const std::size_t group = size(shape_.group()), dim = size(shape_.head_dim);
-  const auto& ids = shortlists_[size(kv_head)].ids;
+  const Part heads = part_of(kv_head, part);
+  const std::size_t dim = size(shape_.head_dim);
+  const auto& ids = shortlists_[size(kv_head * parts_ + part)].ids;
   if (!ids.empty())
-    kernels::ops().attend_partial({.q = in.q.row(0) + size(kv_head) * group * dim,
+    kernels::ops().attend_partial({.q = in.q.row(0) + size(heads.first) * dim,
                                    .q_stride = dim,
-                                   .group = group,
+                                   .group = size(heads.count),
                                    .kv = in.cache->rows(in.layer, kv_head),
                                    .ids = ids.data(),
                                    .n = ids.size(),
                                    .scale = in.scale,
-                                   .out = &found_parts_[size(kv_head) * group],
+                                   .out = &found_parts_[size(heads.first)],
                                    .exact_f32 = exact_f32()});
   log.kv_rows = std::ssize(ids);
-  log.attended = static_cast<std::int64_t>(group * ids.size());
+  log.attended = heads.count * std::ssize(ids);
   log.gather_ms = ms_since(start);
 }
 
 std::vector<std::vector<std::uint32_t>> SparseAttention::last_retrieved() const {
   if (!options_.group) return positions_;
   std::vector<std::vector<std::uint32_t>> of_head;
-  for (int head = 0; head < shape_.heads; ++head)
-    of_head.push_back(shortlists_[size(head / shape_.group())].ids);
+  for (int i = 0; i < shape_.kv_heads * parts_; ++i)
+    of_head.insert(of_head.end(), size(part_of(i / parts_, i % parts_).count),
+                   shortlists_[size(i)].ids);
   return of_head;
 }
 
 void SparseAttention::attend_hits(const model::AttendInput& in, const Ranges& at, int kv_head,
                                   int part, TaskLog& log) {
   const auto start = Clock::now();
-  const int group = shape_.group();
+  const Part heads = part_of(kv_head, part);
   kernels::PartialArgs args{.q_stride = size(shape_.head_dim),
                             .group = 1,
                             .kv = in.cache->rows(in.layer, kv_head),
                             .scale = in.scale,
                             .exact_f32 = exact_f32()};
-  for (int row = group * part / parts_; row < group * (part + 1) / parts_; ++row) {
-    const std::size_t head = size(kv_head * group + row);
+  for (int i = 0; i < heads.count; ++i) {
+    const std::size_t head = size(heads.first + i);
     kept_[head] = std::span<const index::Hit>(hits_[head])
                       .first(kept_hits(options_.cut, hits_[head], in.scale, static_parts_[head]));
     auto& ids = positions_[head];
@@ -373,9 +378,8 @@ void SparseAttention::attend_hits(const model::AttendInput& in, const Ranges& at
 
 // What the keys that are not attended come to, into the parts of the hits.
 void SparseAttention::add_tail(const model::AttendInput& in, int kv_head, int part, TaskLog& log) {
-  const int group = shape_.group(), first = group * part / parts_;
-  const std::size_t rows = size(group * (part + 1) / parts_ - first),
-                    head = size(kv_head * group + first), dim = size(shape_.head_dim);
+  const Part heads = part_of(kv_head, part);
+  const std::size_t rows = size(heads.count), head = size(heads.first), dim = size(shape_.head_dim);
   const TailCells& cells = tails_->at(in.layer, kv_head);
   cells.estimate({in.q.row(0) + head * dim, rows, dim}, in.scale,
                  std::span(kept_).subspan(head, rows), tail_scratch_[size(kv_head * parts_ + part)],
@@ -420,8 +424,8 @@ model::AttendStats SparseAttention::decode(const model::AttendInput& in, MatView
     if (t >= searches) {
       attend_static(in, at, t - searches, log);
     } else if (options_.group) {
-      search_group(in, at, kv_head, thread, log);
-      attend_group(in, kv_head, log);
+      search_group(in, at, kv_head, part, thread, log);
+      attend_group(in, kv_head, part, log);
     } else {
       search(in, at, kv_head, part, thread, log);
       if (!waits) attend_hits(in, at, kv_head, part, log);

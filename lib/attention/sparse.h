@@ -37,12 +37,12 @@ namespace ra::attention {
 struct SparseOptions {
   int sink = 128, window = 512;  // positions always attended: the first and the last
   int k = 100;                   // keys retrieved per query head
-  bool group = false;            // attended by all heads of the KV head; needs no cut and no tail
-  HitCut cut = {};               // which of them are attended
-  int effort = 0;                // 0 = the index's default
-  bool tail = false;             // estimate attention to the keys not retrieved (tail_cells.h)
-  bool sequential = false;       // the static set first, then the retrieval; for comparison
-  int flush = 1024;              // keys of the buffer that become a segment; 0 = never
+  bool group = false;       // attended by all heads that search together; needs no cut, no tail
+  HitCut cut = {};          // which of them are attended
+  int effort = 0;           // 0 = the index's default
+  bool tail = false;        // estimate attention to the keys not retrieved (tail_cells.h)
+  bool sequential = false;  // the static set first, then the retrieval; for comparison
+  int flush = 1024;         // keys of the buffer that become a segment; 0 = never
   model::Compute compute = model::Compute::kAuto;  // of the attention
   std::optional<index::IndexSpec> index;
 };
@@ -144,10 +144,19 @@ class SparseAttention : public model::AttentionPolicy {
   }
   void search(const model::AttendInput& in, const Ranges& at, int kv_head, int part, int thread,
               TaskLog& log);
-  void search_group(const model::AttendInput& in, const Ranges& at, int kv_head, int thread,
-                    TaskLog& log);
-  void add_buffer(const model::AttendInput& in, const Ranges& at, int kv_head, TaskLog& log);
-  void attend_group(const model::AttendInput& in, int kv_head, TaskLog& log);
+  // Query heads of part `part` of the group of a KV head: from `first` on, `count` of them.
+  struct Part {
+    int first = 0, count = 0;
+  };
+  Part part_of(int kv_head, int part) const {
+    const int group = shape_.group(), first = group * part / parts_;
+    return {kv_head * group + first, group * (part + 1) / parts_ - first};
+  }
+  void search_group(const model::AttendInput& in, const Ranges& at, int kv_head, int part,
+                    int thread, TaskLog& log);
+  void add_buffer(const model::AttendInput& in, const Ranges& at, int kv_head, int part,
+                  TaskLog& log);
+  void attend_group(const model::AttendInput& in, int kv_head, int part, TaskLog& log);
   void score_buffer(const model::AttendInput& in, const Ranges& at, std::size_t head,
                     std::size_t rows, BufferScratch& s, TaskLog& log);
   void scan_buffer(const model::AttendInput& in, const Ranges& at, int kv_head, int part,
@@ -178,7 +187,7 @@ class SparseAttention : public model::AttentionPolicy {
   std::vector<std::span<const index::Hit>> kept_;               // [heads] hits attended
   std::vector<std::vector<index::Hit>> hits_;                   // [heads]
   std::vector<std::vector<std::uint32_t>> positions_;           // [heads]
-  std::vector<index::Shortlist> shortlists_;                    // [kv_head]; ids are positions
+  std::vector<index::Shortlist> shortlists_;                    // [kv_head, part] of positions
 };
 
 }  // namespace ra::attention

@@ -67,9 +67,12 @@ class SparseTest : public ::testing::Test {
   // layer 1, by plain arithmetic.
   void expect_attention_over(const Matrix<float>& q, int h, std::set<std::int64_t> keys,
                              const Matrix<float>& out) const {
+    expect_attention_over(q, h, std::move(keys), out, cache_.rows(1, h / 3));
+  }
+  static void expect_attention_over(const Matrix<float>& q, int h, std::set<std::int64_t> keys,
+                                    const Matrix<float>& out, const kernels::KvRows& rows) {
     for (std::int64_t p = 0; p < kPrompt; ++p)
       if (p < 16 || p >= kPrompt - 64) keys.insert(p);
-    const auto rows = cache_.rows(1, h / 3);
     std::vector<double> expected(16);
     double sum = 0;
     for (const std::int64_t p : keys) {
@@ -237,18 +240,51 @@ TEST_F(SparseTest, AGroupAttendsTogetherToWhatAnyOfItsHeadsRetrieved) {
   }
 }
 
-TEST_F(SparseTest, AGroupAttendsToTheSameForAnyNumberOfThreads) {
+// A group is split where there are threads for its parts, by two heads at least; then the heads of
+// a part attend together. Groups of 3 stay whole for any number of threads.
+TEST_F(SparseTest, AGroupIsSplitAmongThreadsThatHaveNoneOfTheirOwn) {
   const int before = threads();
   const Matrix<float> q = random_matrix(1, 96, 6);
-  std::vector<std::vector<std::uint32_t>> first;
-  for (const int n : {1, 2, 5}) {
+  model::KvCache one(
+      {.layers = 1, .kv_heads = 1, .head_dim = 16, .value_dim = 16, .capacity = kPrompt});
+  one.append(0, random_matrix(kPrompt, 16, 1).view(), random_matrix(kPrompt, 16, 2).view());
+  std::vector<std::vector<std::uint32_t>> of_three;
+  for (const int n : {1, 2, 4, 9}) {
+    SCOPED_TRACE(n);
     set_threads(n);
-    SparseOptions o = with_index("qivf", 20);
-    o.group = true;
-    SparseAttention policy = make(o);
-    run(policy, q);
-    if (n == 1) first = policy.last_retrieved();
-    EXPECT_EQ(policy.last_retrieved(), first) << n;
+    for (const char* spec : {"qivf", "qivf:share=head"}) {
+      SparseOptions o = with_index(spec, 20);
+      o.group = true;
+      SparseAttention policy = make(o);
+      run(policy, q);
+      if (of_three.empty()) of_three = policy.last_retrieved();
+      if (std::string_view(spec) == "qivf") {
+        EXPECT_EQ(policy.last_retrieved(), of_three);
+      }
+
+      SparseAttention wide(
+          {.layers = 1, .heads = 6, .kv_heads = 1, .head_dim = 16, .value_dim = 16}, o);
+      wide.build(one, training, 1);
+      Matrix<float> out(1, 96);
+      const auto stats = wide.attend(
+          {.layer = 0, .pos = kPrompt - 1, .q = q.view(), .cache = &one, .scale = 0.25f},
+          out.view());
+      const auto of_head = wide.last_retrieved();
+      ASSERT_EQ(of_head.size(), 6u);
+      const std::size_t together = 6 / static_cast<std::size_t>(std::clamp(n, 1, 3));
+      std::int64_t attended = 0;
+      for (std::size_t h = 0; h < 6; ++h) {
+        attended += std::ssize(of_head[h]);
+        EXPECT_GE(of_head[h].size(), 20u);
+        EXPECT_EQ(of_head[h], of_head[h / together * together]);
+        if (together < 6) {
+          EXPECT_NE(of_head[h], of_head[(h + together) % 6]);
+        }
+        expect_attention_over(q, static_cast<int>(h), {of_head[h].begin(), of_head[h].end()}, out,
+                              one.rows(0, 0));
+      }
+      EXPECT_EQ(stats.attended_keys, attended);
+    }
   }
   set_threads(before);
 }

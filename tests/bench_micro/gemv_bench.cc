@@ -102,22 +102,18 @@ void BM_Read(benchmark::State& state) {
   set_pool_threads();
   constexpr std::size_t kPiece = std::size_t{1} << 20;
   const kernels::OpTable& k = kernels::ops();
-  const AlignedBuffer<float> zeros = [] {
-    AlignedBuffer<float> z(kPiece / 4);
-    std::memset(z.data(), 0, kPiece);
-    return z;
-  }();
   std::size_t at = 0;
-  constexpr std::size_t kStep = 64 * kPiece;
+  const std::size_t step = std::min(64 * kPiece, kPool / kPiece * kPiece);
+  if (step == 0) return state.SkipWithError("RA_BENCH_MIB is less than 1");
   for (auto _ : state) {
-    if (at + kStep > kPool) at = 0;
-    parallel_for(kStep / kPiece, [&](std::size_t i, int) {
+    if (at + step > kPool) at = 0;
+    parallel_for(step / kPiece, [&](std::size_t i, int) {
       const auto* p = reinterpret_cast<const float*>(pool().data() + at + i * kPiece);
       benchmark::DoNotOptimize(k.dot(p, p, kPiece / 4));
     });
-    at += kStep;
+    at += step;
   }
-  state.SetBytesProcessed(static_cast<std::int64_t>(kStep) * state.iterations());
+  state.SetBytesProcessed(static_cast<std::int64_t>(step) * state.iterations());
 }
 BENCHMARK(BM_Read)->UseRealTime();
 
