@@ -45,9 +45,7 @@ constexpr std::array kParams{
               "what cells are clustered by; raw: the keys themselves, as an ordinary IVF does"},
     ParamInfo{"probes", "int", "0", 0, 1e9, true,
               "lists each query picks; those of a group are searched by all of it. 0 = 2 "
-              "sqrt(lists), at most "
-              "128; sqrt(lists) or one in 32 of them, at most 128, where four heads or more attend "
-              "together"},
+              "sqrt(lists), at most 128"},
 };
 
 // Lists probed by default. From 4,096 lists on (131,072 keys with codes) no more: what they add
@@ -55,14 +53,6 @@ constexpr std::array kParams{
 std::size_t usual_probes(std::size_t lists) {
   constexpr double kMost = 128;
   return static_cast<std::size_t>(std::min(kMost, 2 * std::sqrt(static_cast<double>(lists))));
-}
-
-// The same for several queries that attend together: a list in 32, and of few lists more. What one
-// query lacks, by its codes or its lists, others bring, so that these hold as much attention as the
-// exact best of each query (experiments/15-another-cpu).
-std::size_t usual_together(std::size_t lists) {
-  constexpr std::size_t kOneIn = 32;
-  return std::min(usual_probes(lists), std::max((usual_probes(lists) + 1) / 2, lists / kOneIn));
 }
 
 // Keys of the segment that begins at key `first`.
@@ -130,7 +120,7 @@ class QivfIndex final : public VectorIndex {
  private:
   QivfIndex(const ParamReader& params, const BuildInput& in, KeyRows keys);
   void learn(const BuildInput& segment, BuildClock& clock);
-  std::size_t probes(int effort, std::size_t usual) const;
+  std::size_t probes(int effort) const;
   void count(const BuildClock& clock);
 
   std::size_t first_segment_, rerank_, default_probes_;
@@ -231,9 +221,9 @@ std::size_t QivfIndex::memory_bytes() const {
   return keys_.bytes() + metric_.a.bytes() + list_.bytes();
 }
 
-std::size_t QivfIndex::probes(int effort, std::size_t usual) const {
+std::size_t QivfIndex::probes(int effort) const {
   const std::size_t given = effort > 0 ? static_cast<std::size_t>(effort) : default_probes_;
-  return given > 0 ? given : usual;
+  return given > 0 ? given : usual_probes(list_.cells());
 }
 
 SearchStats QivfIndex::search(MatView<const float> queries, const SearchParams& p,
@@ -241,10 +231,8 @@ SearchStats QivfIndex::search(MatView<const float> queries, const SearchParams& 
   check_search(queries, keys_.cols(), p, hits);
   auto& s = static_cast<QivfScratch&>(scratch);
   const std::size_t k = static_cast<std::size_t>(p.k);
-  const ProbeOptions o{.probes = probes(p.effort, usual_probes(list_.cells())),
-                       .open = open_,
-                       .reach = reach_,
-                       .keep = std::max(rerank_, k)};
+  const ProbeOptions o{
+      .probes = probes(p.effort), .open = open_, .reach = reach_, .keep = std::max(rerank_, k)};
   SearchStats stats;
   for (std::size_t first = 0; first < queries.rows; first += kMostProbing) {
     const auto group = queries.row_range(first, std::min(kMostProbing, queries.rows - first));
@@ -266,12 +254,10 @@ SearchStats QivfIndex::shortlist(MatView<const float> queries, const SearchParam
                                  SearchScratch& scratch, Shortlist& list) const {
   if (key_bits_ == 0 || queries.rows == 1 || queries.rows > kMostProbing)
     return VectorIndex::shortlist(queries, p, scratch, list);
-  const std::size_t lists = list_.cells(),
-                    usual = queries.rows < kSeveral ? usual_probes(lists) : usual_together(lists);
   auto& s = static_cast<QivfScratch&>(scratch);
   SearchStats stats;
   list_.probe(queries,
-              {.probes = probes(p.effort, usual),
+              {.probes = probes(p.effort),
                .open = open_,
                .reach = reach_,
                .keep = shortlist_keep(rerank_, static_cast<std::size_t>(p.k), queries.rows)},
