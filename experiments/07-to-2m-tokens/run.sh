@@ -14,7 +14,7 @@ rm -f "$out"/{real,synthetic,attention,probes}.jsonl
 measure() {
   "$bin/bench/ra-bench" attention -d "$dump" --format none "$@"
 }
-check=(--layers 5,12,18 --queries 16 -r 1 --mode knn,retrieval --index 'flat;qivf')
+check=(--layers 5,12,18 --queries 16 -r 1 --mode knn,retrieval --index 'flat;qivf:probes=32')
 measure "${check[@]}" -o "$out/real.jsonl"
 measure "${check[@]}" --synthetic -o "$out/synthetic.jsonl"
 long=(--synthetic --cold --queries 4 -r 3 --mode 'full,streaming,knn,retrieval' --index 'flat:bits=8;qivf' -o "$out/attention.jsonl")
