@@ -302,23 +302,17 @@ class PartialLanes {
     for (std::size_t i = 0; i < a_.kv.value_dim; ++i) out.acc[i] *= keep;
   }
 
-  // out.acc[c .. c + 2 kLanes) += sum of p * v
+  // acc[g] <-> out[g0 + g].acc[c .. c + 2 kLanes)
   template <std::size_t G>
-  RA_ALWAYS_INLINE void add_values(std::size_t g0, std::size_t first, std::size_t n, std::size_t c,
-                                   const float (&p)[G][kBlock]) const {
-    V acc[G][2];
+  RA_ALWAYS_INLINE void load_sums(std::size_t g0, std::size_t c, V (&acc)[G][2]) const {
     RA_UNROLL(8)
     for (std::size_t g = 0; g < G; ++g) {
       const float* sums = a_.out[g0 + g].acc + c;
       acc[g][0] = S::load(sums), acc[g][1] = S::load(sums + kLanes);
     }
-    const T* start = value(first);
-    for (std::size_t i = 0; i < n; ++i) {
-      V v[2];
-      load_values(value(first + i) + c, v);
-      prefetch_with_value(start, first, i, c);
-      add_value<G>(p, i, v, acc);
-    }
+  }
+  template <std::size_t G>
+  RA_ALWAYS_INLINE void store_sums(std::size_t g0, std::size_t c, const V (&acc)[G][2]) const {
     RA_UNROLL(8)
     for (std::size_t g = 0; g < G; ++g) {
       float* sums = a_.out[g0 + g].acc + c;
@@ -326,16 +320,28 @@ class PartialLanes {
     }
   }
 
+  // out.acc[c .. c + 2 kLanes) += sum of p * v
+  template <std::size_t G>
+  RA_ALWAYS_INLINE void add_values(std::size_t g0, std::size_t first, std::size_t n, std::size_t c,
+                                   const float (&p)[G][kBlock]) const {
+    V acc[G][2];
+    load_sums(g0, c, acc);
+    const T* start = value(first);
+    for (std::size_t i = 0; i < n; ++i) {
+      V v[2];
+      load_values(value(first + i) + c, v);
+      prefetch_with_value(start, first, i, c);
+      add_value<G>(p, i, v, acc);
+    }
+    store_sums(g0, c, acc);
+  }
+
   // The same with the weights in bf16: two keys at a time, their elements beside each other.
   template <std::size_t G>
   RA_ALWAYS_INLINE void add_value_pairs(std::size_t g0, std::size_t first, std::size_t n,
                                         std::size_t c, const bf16 (&weights)[G][kBlock]) const {
     V acc[G][2];
-    RA_UNROLL(8)
-    for (std::size_t g = 0; g < G; ++g) {
-      const float* sums = a_.out[g0 + g].acc + c;
-      acc[g][0] = S::load(sums), acc[g][1] = S::load(sums + kLanes);
-    }
+    load_sums(g0, c, acc);
     const T* start = value(first);
     for (std::size_t i = 0; i < n; i += 2) {
       const V a = load_units(value(first + i) + c);
@@ -353,11 +359,7 @@ class PartialLanes {
         acc[g][1] = S::fma_pairs(weight, high, acc[g][1]);
       }
     }
-    RA_UNROLL(8)
-    for (std::size_t g = 0; g < G; ++g) {
-      float* sums = a_.out[g0 + g].acc + c;
-      S::store(sums, acc[g][0]), S::store(sums + kLanes, acc[g][1]);
-    }
+    store_sums(g0, c, acc);
   }
 
   // Asks for as much as elements c .. c + 2 kLanes of value first + i hold; `start` is value

@@ -77,6 +77,11 @@ struct Simd {
     __builtin_memcpy(&pair, p, sizeof pair);
     return _mm512_castsi512_ps(_mm512_set1_epi32(pair));
   }
+  // x = elements `first` of the 32 of (a, b), y = those `step` further on.
+  RA_ALWAYS_INLINE static void permute(V a, V b, __m512i first, int step, V& x, V& y) {
+    x = _mm512_permutex2var_ps(a, first, b);
+    y = _mm512_permutex2var_ps(a, _mm512_add_epi32(first, _mm512_set1_epi32(step)), b);
+  }
   // Pairs (a[i], b[i]) of 32 bf16 each: of the lower and of the upper four in each eight.
   RA_ALWAYS_INLINE static V unpack_low(V a, V b) {
     return _mm512_castsi512_ps(
@@ -89,13 +94,11 @@ struct Simd {
   // 32 numbers (a, b) in order <-> in the order of unpack_low and unpack_high.
   RA_ALWAYS_INLINE static void split_unpacked(V a, V b, V& low, V& high) {
     const __m512i l = _mm512_setr_epi32(0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
-    low = _mm512_permutex2var_ps(a, l, b);
-    high = _mm512_permutex2var_ps(a, _mm512_add_epi32(l, _mm512_set1_epi32(4)), b);
+    permute(a, b, l, 4, low, high);
   }
   RA_ALWAYS_INLINE static void join_unpacked(V low, V high, V& a, V& b) {
     const __m512i l = _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
-    a = _mm512_permutex2var_ps(low, l, high);
-    b = _mm512_permutex2var_ps(low, _mm512_add_epi32(l, _mm512_set1_epi32(8)), high);
+    permute(low, high, l, 8, a, b);
   }
   // Byte I of each 32-bit lane, as a signed number.
   template <int I>
@@ -106,13 +109,11 @@ struct Simd {
   // even, odd <- elements 0, 2, 4... and 1, 3, 5... of the 32 of (a, b); and back.
   RA_ALWAYS_INLINE static void deinterleave(V a, V b, V& even, V& odd) {
     const __m512i e = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-    even = _mm512_permutex2var_ps(a, e, b);
-    odd = _mm512_permutex2var_ps(a, _mm512_add_epi32(e, _mm512_set1_epi32(1)), b);
+    permute(a, b, e, 1, even, odd);
   }
   RA_ALWAYS_INLINE static void interleave(V even, V odd, V& a, V& b) {
     const __m512i lo = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-    a = _mm512_permutex2var_ps(even, lo, odd);
-    b = _mm512_permutex2var_ps(even, _mm512_add_epi32(lo, _mm512_set1_epi32(8)), odd);
+    permute(even, odd, lo, 8, a, b);
   }
 
   // r[i] lane j <-> r[j] lane i.

@@ -282,10 +282,7 @@ void SparseAttention::search_group(const model::AttendInput& in, const Ranges& a
       list.ids.insert(list.ids.end(), of_row.ids.begin(), of_row.ids.end());
       list.floors.push_back(of_row.floors[0]);
     }
-    log.stats.distances -= std::ssize(list.ids);  // of one row each
-    std::ranges::sort(list.ids);
-    list.ids.erase(std::ranges::unique(list.ids).begin(), list.ids.end());
-    log.stats.distances += heads.count * std::ssize(list.ids);
+    index::join_rows(list, size(heads.count), log.stats);
   }
   for (std::uint32_t& id : list.ids) id += static_cast<std::uint32_t>(at.sink);
   add_buffer(in, at, kv_head, part, log);

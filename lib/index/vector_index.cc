@@ -6,25 +6,28 @@
 
 namespace ra::index {
 
+void join_rows(Shortlist& list, std::size_t rows, SearchStats& stats) {
+  stats.distances -= std::ssize(list.ids);
+  std::ranges::sort(list.ids);
+  list.ids.erase(std::ranges::unique(list.ids).begin(), list.ids.end());
+  stats.distances += static_cast<std::int64_t>(rows * list.ids.size());
+}
+
 SearchStats VectorIndex::shortlist(MatView<const float> queries, const SearchParams& p,
                                    SearchScratch& scratch, Shortlist& list) const {
   std::vector<std::vector<Hit>> hits(queries.rows);
   SearchParams any = p;
   any.ranked = false;
   SearchStats stats = search(queries, any, scratch, hits);
-  auto& ids = list.ids;
-  ids.clear();
+  list.ids.clear();
   list.floors.clear();
   for (const auto& of_row : hits) {
     const bool full = !of_row.empty() && of_row.size() >= static_cast<std::size_t>(p.k);
     list.floors.push_back(full ? std::ranges::min(of_row, {}, &Hit::score).score
                                : -std::numeric_limits<float>::infinity());
-    for (const Hit& hit : of_row) ids.push_back(hit.id);
+    for (const Hit& hit : of_row) list.ids.push_back(hit.id);
   }
-  stats.distances -= std::ssize(ids);  // which the search has counted for one query each
-  std::ranges::sort(ids);
-  ids.erase(std::ranges::unique(ids).begin(), ids.end());
-  stats.distances += static_cast<std::int64_t>(queries.rows * ids.size());
+  join_rows(list, queries.rows, stats);
   return stats;
 }
 

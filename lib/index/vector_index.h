@@ -102,6 +102,10 @@ struct SearchStats {
   }
 };
 
+// Of a list to which each of `rows` queries brought ids of its own, counted for it alone: leaves
+// each id once and counts it for all.
+void join_rows(Shortlist& list, std::size_t rows, SearchStats& stats);
+
 // What a build cost and made; fields that do not apply stay 0.
 struct BuildStats {
   double build_ms = 0, knn_ms = 0, project_ms = 0, connect_ms = 0, cpu_s = 0;
