@@ -22,8 +22,22 @@ constexpr std::size_t code_block_bytes(std::size_t rank, int bits) {
   return rank * kCodeKeys * static_cast<std::size_t>(bits) / 8;
 }
 
+// What becomes of sums before they are written. Row i is the i-th from block `first` of CodeArgs
+// on.
+struct ScoreRule {
+  // base[g] + unit[g] * sum + gain[g] * spread[i], none of it fused; -infinity from row `rows` on.
+  const float *base = nullptr, *unit = nullptr;    // [group]; or null, both: 0 and 1
+  const float *gain = nullptr, *spread = nullptr;  // [group], [rows]; or null, both: 0
+  std::size_t rows = 0;
+  // best[g * parts + (slot + column) % parts] is raised to what is written to that column of `out`;
+  // NaN raises nothing. parts: a power of 2, at least kCodeKeys; or 0. slot: a multiple of
+  // kCodeKeys.
+  float* best = nullptr;  // [group, parts]
+  std::size_t parts = 0, slot = 0;
+};
+
 // out[g * out_stride + 16 j + key] = sum over i of q[g][i] * coordinate i of that key of block
-// (blocks ? blocks[j] : first + j), for g < group, j < n. rank <= kMostCodeRank.
+// first + (blocks ? blocks[j] : j), for g < group, j < n. rank <= kMostCodeRank.
 struct CodeArgs {
   const std::int8_t* q = nullptr;  // [group, rank] of -127 .. 127, rows q_stride apart
   std::size_t q_stride = 0, group = 0, rank = 0;
@@ -33,13 +47,17 @@ struct CodeArgs {
   std::size_t first = 0, n = 0;
   float* out = nullptr;  // [group, 16 n], rows out_stride apart
   std::size_t out_stride = 0;
+  const ScoreRule* rule = nullptr;  // null: the sums themselves
+  constexpr std::size_t block(std::size_t j) const {
+    return first + (blocks != nullptr ? blocks[j] : j);
+  }
 };
 
 inline constexpr std::size_t kMostFilterQueries = 16;
 
 // Rows 16 block + key that score at least floors[g] with any query g, block by block in the order
-// of `a.blocks`; out, unused in `a`, is `rows` here: room for 16 n. Returns how many there are.
-// a.group <= kMostFilterQueries.
+// of `a.blocks`; out, unused in `a` as is its rule, is `rows` here: room for 16 n. Returns how many
+// there are. a.group <= kMostFilterQueries.
 template <Level L>
 std::size_t codes_at_least(const CodeArgs& a, const float* floors, std::uint32_t* rows) noexcept;
 

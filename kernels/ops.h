@@ -19,7 +19,6 @@
 #include "kernels/norm.h"
 #include "kernels/quant.h"
 #include "kernels/rope.h"
-#include "kernels/runs.h"
 #include "kernels/score.h"
 #include "kernels/select.h"
 #include "kernels/topk.h"
@@ -46,15 +45,14 @@ struct OpTable {
   std::size_t (*codes_at_least)(const CodeArgs& a, const float* floors,
                                 std::uint32_t* rows) noexcept;  // codes.h
   float (*encode_query)(const float* y, std::size_t n, std::int8_t* out) noexcept;
-  void (*run_scores)(const float* scores, const Run* runs, std::size_t n,
-                     float* out) noexcept;  // runs.h
-  std::size_t (*runs_at_least)(const GroupRunArgs& a) noexcept;
   float (*kth_largest)(const float* scores, std::size_t n, std::size_t m,
                        float* scratch) noexcept;  // select.h
   std::size_t (*at_least)(const float* scores, std::size_t n, float floor, std::size_t most,
                           std::uint32_t* out) noexcept;
   std::size_t (*largest)(const float* scores, std::size_t n, std::size_t m, float* floor,
                          float* scratch, std::uint32_t* out) noexcept;
+  std::size_t (*group_at_least)(const GroupScores& a, const float* floors,
+                                std::uint32_t* out) noexcept;
   void (*attend_partial)(const PartialArgs&) noexcept;  // attend.h
   void (*attend_causal)(const CausalArgs&) noexcept;
   void (*gemm)(const GemmArgs&) noexcept;  // gemm.h

@@ -25,6 +25,17 @@ template <Level L>
 std::size_t largest(const float* scores, std::size_t n, std::size_t m, float* floor, float* scratch,
                     std::uint32_t* out) noexcept;
 
+// Columns of scores [group, n], rows `stride` apart.
+struct GroupScores {
+  const float* scores = nullptr;
+  std::size_t stride = 0, group = 0, n = 0;
+};
+
+// Writes the columns where some row g scores at least floors[g], ascending; returns their number.
+// NaN is below any floor. out [n].
+template <Level L>
+std::size_t group_at_least(const GroupScores& a, const float* floors, std::uint32_t* out) noexcept;
+
 template <>
 float kth_largest<Level::kScalar>(const float* scores, std::size_t n, std::size_t m,
                                   float* scratch) noexcept;
@@ -52,5 +63,15 @@ std::size_t largest<Level::kAvx2>(const float* scores, std::size_t n, std::size_
 template <>
 std::size_t largest<Level::kAvx512>(const float* scores, std::size_t n, std::size_t m, float* floor,
                                     float* scratch, std::uint32_t* out) noexcept;
+
+template <>
+std::size_t group_at_least<Level::kScalar>(const GroupScores& a, const float* floors,
+                                           std::uint32_t* out) noexcept;
+template <>
+std::size_t group_at_least<Level::kAvx2>(const GroupScores& a, const float* floors,
+                                         std::uint32_t* out) noexcept;
+template <>
+std::size_t group_at_least<Level::kAvx512>(const GroupScores& a, const float* floors,
+                                           std::uint32_t* out) noexcept;
 
 }  // namespace ra::kernels

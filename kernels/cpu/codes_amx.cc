@@ -12,6 +12,7 @@
 #include "kernels/cpu/amx_tiles.h"
 #include "kernels/cpu/filter_codes.h"
 #include "kernels/cpu/lanes_avx512.h"
+#include "kernels/cpu/score_rule_avx512.h"
 #include "kernels/cpu/unroll.h"
 
 namespace ra::kernels {
@@ -75,13 +76,10 @@ void score_tile(const CodeArgs& a, std::size_t g, std::size_t count, const Take&
   const AmxScope tiles(5, static_cast<std::uint8_t>(count));  // sums and queries
   const bool in_place = Bits == 8 && a.rank % kCoordinates == 0;
   if (a.rank < kCoordinates) std::memset(wide, 0, sizeof(wide));
-  const auto block_of = [&](std::size_t j) {
-    return a.codes + (a.blocks != nullptr ? a.blocks[j] : a.first + j) * bytes;
-  };
   // A round is a chunk of kBlocks blocks; the last blocks are taken twice where some are missing.
   const std::size_t rounds = (a.n + kBlocks - 1) / kBlocks * chunks;
   const auto blocks_of = [&](std::size_t round, std::size_t b) {
-    return block_of(std::min(round / chunks * kBlocks + b, a.n - 1));
+    return a.codes + a.block(std::min(round / chunks * kBlocks + b, a.n - 1)) * bytes;
   };
   const auto prepare = [&](std::size_t round) __attribute__((always_inline)) {
     if (in_place || round >= rounds) return;
@@ -133,12 +131,11 @@ void score_all(const CodeArgs& a) {
   for (std::size_t g = 0; g < a.group; g += kQueries) {
     const std::size_t count = std::min(kQueries, a.group - g);
     score_tile<Bits>(a, g, count, [&](std::size_t j, std::size_t n, const Sums& sums) {
-      for (std::size_t r = 0; r < count; ++r) {
-        const __m512i offset = _mm512_set1_epi32(sums.base[r]);
-        float* out = a.out + (g + r) * a.out_stride + j * kCodeKeys;
-        for (std::size_t b = 0; b < n; ++b)
-          _mm512_storeu_ps(out + b * kCodeKeys,
-                           _mm512_cvtepi32_ps(_mm512_sub_epi32(sums.row(b, r), offset)));
+      for (std::size_t b = 0; b < n; ++b) {
+        const BlockScores scores(a, j + b);
+        for (std::size_t r = 0; r < count; ++r)
+          scores.put(g + r, _mm512_cvtepi32_ps(
+                                _mm512_sub_epi32(sums.row(b, r), _mm512_set1_epi32(sums.base[r]))));
       }
     });
   }
@@ -160,9 +157,8 @@ std::size_t filter(const CodeArgs& a, const float* floors, std::uint32_t* rows) 
         hits[b] |= _mm512_cmpge_epi32_mask(sums.row(b, r), floor);
     }
     for (std::size_t b = 0; b < n; ++b) {
-      const std::size_t block = a.blocks != nullptr ? a.blocks[j + b] : a.first + j + b;
       const __m512i at =
-          _mm512_add_epi32(lanes, _mm512_set1_epi32(static_cast<int>(block * kCodeKeys)));
+          _mm512_add_epi32(lanes, _mm512_set1_epi32(static_cast<int>(a.block(j + b) * kCodeKeys)));
       count += store_lanes(rows + count, static_cast<__mmask16>(hits[b]), at);
     }
   });

@@ -11,6 +11,7 @@
 #include "kernels/cpu/encode_query.h"
 #include "kernels/cpu/filter_codes.h"
 #include "kernels/cpu/lanes_avx512.h"
+#include "kernels/cpu/score_rule_avx512.h"
 #include "kernels/cpu/unroll.h"
 #include "kernels/types.h"
 
@@ -37,9 +38,7 @@ RA_ALWAYS_INLINE void score_tile(const CodeArgs& a, std::size_t g, const Take& t
   const Quads<G, kMostQueries> quads(a, g);
   const __m512i low = _mm512_set1_epi8(15);
   for (std::size_t j = 0; j < a.n; j += kBlocks) {
-    const auto block_at = [&](std::size_t at) {
-      return a.codes + (a.blocks != nullptr ? a.blocks[at] : a.first + at) * bytes;
-    };
+    const auto block_at = [&](std::size_t at) { return a.codes + a.block(at) * bytes; };
     const std::uint8_t* block[kBlocks];  // the last one again where some are missing
     Sums<G> sums[kBlocks];
     RA_UNROLL(4)
@@ -88,11 +87,11 @@ template <int G, int Bits>
 void score_some(const CodeArgs& a, std::size_t g) {
   const Bases<G> bases(a, g, offset_of(Bits));
   score_tile<G, Bits>(a, g, [&](std::size_t j, const Sums<G>& sums) {
+    const BlockScores scores(a, j);
     RA_UNROLL(8)
     for (std::size_t r = 0; r < G; ++r)
-      _mm512_storeu_ps(
-          a.out + (g + r) * a.out_stride + j * kCodeKeys,
-          _mm512_cvtepi32_ps(_mm512_sub_epi32(sums.of[r], _mm512_set1_epi32(bases.base[r]))));
+      scores.put(g + r, _mm512_cvtepi32_ps(
+                            _mm512_sub_epi32(sums.of[r], _mm512_set1_epi32(bases.base[r]))));
   });
 }
 
@@ -109,9 +108,8 @@ std::size_t filter(const CodeArgs& a, const float* floors, std::uint32_t* rows) 
     for (std::size_t r = 0; r < G; ++r)
       hits |= _mm512_cmpge_epi32_mask(sums.of[r], _mm512_set1_epi32(least.base[r]));
     if (hits == 0) return;
-    const std::size_t block = a.blocks != nullptr ? a.blocks[j] : a.first + j;
     const __m512i at =
-        _mm512_add_epi32(lanes, _mm512_set1_epi32(static_cast<int>(block * kCodeKeys)));
+        _mm512_add_epi32(lanes, _mm512_set1_epi32(static_cast<int>(a.block(j) * kCodeKeys)));
     count += store_lanes(rows + count, static_cast<__mmask16>(hits), at);
   });
   return count;

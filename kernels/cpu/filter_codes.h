@@ -27,8 +27,11 @@ std::size_t filter_scores(const CodeArgs& a, const float* floors, std::uint32_t*
   for (std::size_t j = 0; j < a.n; j += kBlocks) {
     CodeArgs part = a;
     part.n = std::min(kBlocks, a.n - j);
-    part.first = a.first + j;
-    if (a.blocks != nullptr) part.blocks = a.blocks + j;
+    if (a.blocks != nullptr)
+      part.blocks = a.blocks + j;
+    else
+      part.first = a.first + j;
+    part.rule = nullptr;
     part.out = scores;
     part.out_stride = kStride;
     score_codes<L>(part);
@@ -36,7 +39,7 @@ std::size_t filter_scores(const CodeArgs& a, const float* floors, std::uint32_t*
       unsigned mask = 0;
       for (std::size_t g = 0; g < a.group; ++g)
         mask |= mask_of(scores + g * kStride + b * kCodeKeys, floors[g]);
-      const std::size_t row = (a.blocks != nullptr ? part.blocks[b] : part.first + b) * kCodeKeys;
+      const std::size_t row = part.block(b) * kCodeKeys;
       for (; mask != 0; mask &= mask - 1)
         rows[count++] =
             static_cast<std::uint32_t>(row + static_cast<std::size_t>(__builtin_ctz(mask)));

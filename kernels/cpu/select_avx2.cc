@@ -153,4 +153,25 @@ std::size_t largest<Level::kAvx2>(const float* scores, std::size_t n, std::size_
   return kept;
 }
 
+template <>
+std::size_t group_at_least<Level::kAvx2>(const GroupScores& a, const float* floors,
+                                         std::uint32_t* out) noexcept {
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < a.n; i += 8) {
+    const __m256i valid =
+        _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(a.n - i < 8 ? a.n - i : 8)),
+                           _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    __m256 good = _mm256_setzero_ps();
+    for (std::size_t g = 0; g < a.group; ++g)
+      good =
+          _mm256_or_ps(good, _mm256_cmp_ps(_mm256_maskload_ps(a.scores + g * a.stride + i, valid),
+                                           _mm256_set1_ps(floors[g]), _CMP_GE_OQ));
+    for (unsigned hits = mask_of(_mm256_and_ps(good, _mm256_castsi256_ps(valid))); hits != 0;
+         hits &= hits - 1)
+      out[count++] =
+          static_cast<std::uint32_t>(i) + static_cast<std::uint32_t>(__builtin_ctz(hits));
+  }
+  return count;
+}
+
 }  // namespace ra::kernels

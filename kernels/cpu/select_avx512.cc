@@ -130,4 +130,21 @@ std::size_t largest<Level::kAvx512>(const float* scores, std::size_t n, std::siz
   return kept;
 }
 
+template <>
+std::size_t group_at_least<Level::kAvx512>(const GroupScores& a, const float* floors,
+                                           std::uint32_t* out) noexcept {
+  const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < a.n; i += 16) {
+    const __mmask16 valid = first_lanes(a.n - i);
+    unsigned hits = 0;
+    for (std::size_t g = 0; g < a.group; ++g)
+      hits |= _mm512_mask_cmp_ps_mask(valid, load16(a.scores + g * a.stride + i, valid),
+                                      _mm512_set1_ps(floors[g]), _CMP_GE_OQ);
+    const __m512i at = _mm512_add_epi32(lanes, _mm512_set1_epi32(static_cast<int>(i)));
+    count += store_lanes(out + count, static_cast<__mmask16>(hits), at);
+  }
+  return count;
+}
+
 }  // namespace ra::kernels

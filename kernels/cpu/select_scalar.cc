@@ -37,4 +37,16 @@ std::size_t largest<Level::kScalar>(const float* scores, std::size_t n, std::siz
   return at_least<Level::kScalar>(scores, n, *floor, n, out);
 }
 
+template <>
+std::size_t group_at_least<Level::kScalar>(const GroupScores& a, const float* floors,
+                                           std::uint32_t* out) noexcept {
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < a.n; ++i) {
+    bool any = false;
+    for (std::size_t g = 0; g < a.group; ++g) any |= a.scores[g * a.stride + i] >= floors[g];
+    if (any) out[count++] = static_cast<std::uint32_t>(i);
+  }
+  return count;
+}
+
 }  // namespace ra::kernels

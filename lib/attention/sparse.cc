@@ -9,6 +9,7 @@
 #include "lib/core/clock.h"
 #include "lib/core/error.h"
 #include "lib/core/parallel.h"
+#include "lib/index/row_fetch.h"
 
 namespace ra::attention {
 namespace {
@@ -260,6 +261,13 @@ void SparseAttention::search_group(const model::AttendInput& in, const Ranges& a
   const auto start = Clock::now();
   const Part heads = part_of(kv_head, part);
   index::Shortlist& list = shortlists_[size(kv_head * parts_ + part)];
+  const kernels::KvRows kv = in.cache->rows(in.layer, kv_head);
+  const auto found_rows = [&](const void* rows, std::size_t dim) {
+    const std::size_t bytes = kernels::row_bytes(kv.type, dim);
+    return index::RowFetch::Rows{static_cast<const std::byte*>(rows) + size(at.sink) * bytes,
+                                 bytes};
+  };
+  const index::RowFetch fetch{found_rows(kv.k, kv.head_dim), found_rows(kv.v, kv.value_dim)};
   const auto search_heads = [&](int head, int count, index::Shortlist& found) {
     const int row = head - kv_head * shape_.group();
     const std::size_t slot = indexes_->slot(in.layer, kv_head, row), dim = size(shape_.head_dim);
@@ -267,7 +275,8 @@ void SparseAttention::search_group(const model::AttendInput& in, const Ranges& a
         .k = options_.k,
         .effort = options_.effort,
         .ranked = false,
-        .heads = std::span(group_heads_).subspan(size(row), size(count))};
+        .heads = std::span(group_heads_).subspan(size(row), size(count)),
+        .fetch = &fetch};
     log.stats += indexes_->at(slot).shortlist({in.q.row(0) + size(head) * dim, size(count), dim},
                                               params, scratch_of(slot, part, thread), found);
   };

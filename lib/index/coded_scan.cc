@@ -61,7 +61,7 @@ class SampleOrder {
 
 struct ScanScratch final : SearchScratch {
   std::vector<std::int8_t> codes;
-  std::vector<float> units, sample, exact, floors;
+  std::vector<float> units, sample, best, exact, floors;
   std::vector<std::uint32_t> rows;  // that reach the floor of any query, later their keys
   CutScratch cut;
 };
@@ -145,21 +145,23 @@ class CodedScan final : public VectorIndex {
 std::size_t CodedScan::find_rows(std::size_t group, std::size_t m, ScanScratch& s) const {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   const std::size_t n = keys_.rows(), one_in = sample_sets_floor(n, m, kSparse) ? kSparse : kDense,
-                    sampled = sample_sets_floor(n, m, one_in) ? order_.sampled(one_in) : n,
+                    wanted = sample_sets_floor(n, m, one_in) ? order_.sampled(one_in) : n,
+                    blocks = (wanted + kernels::kCodeKeys - 1) / kernels::kCodeKeys,
+                    stride = blocks * kernels::kCodeKeys, sampled = std::min(stride, n),
                     rank = (m * sampled + n - 1) / n;
-  const std::size_t blocks = (sampled + kernels::kCodeKeys - 1) / kernels::kCodeKeys,
-                    stride = blocks * kernels::kCodeKeys;
   s.floors.assign(group, -kInfinity);
   s.rows.resize(std::max(s.rows.size(), codes_.blocks() * kernels::kCodeKeys));
   if (rank >= sampled)
     return codes_.at_least_from(s.codes.data(), group, 0, s.floors.data(), s.rows.data());
   s.sample.resize(std::max(s.sample.size(), group * stride));
-  codes_.score_first(s.codes.data(), group, blocks, s.sample.data(), stride);
+  const SampleFloor floor = sampled < n ? sample_floor(sampled, rank) : SampleFloor{0, rank};
+  s.best.assign(group * floor.parts, -kInfinity);
+  const kernels::ScoreRule rule{.rows = n, .best = s.best.data(), .parts = floor.parts};
+  codes_.score_first(s.codes.data(), group, blocks, s.sample.data(), stride, &rule);
   for (std::size_t r = 0; r < group; ++r)
-    s.floors[r] =
-        (sampled < n ? sample_floor : mth_largest)({&s.sample[r * stride], sampled}, rank, s.cut);
+    s.floors[r] = floor_of(floor, r, s.best, {&s.sample[r * stride], sampled}, s.cut);
   const std::size_t first =
-      rows_at_floor(s.sample.data(), stride, std::min(stride, n), s.floors, s.rows.data());
+      rows_at_floor(s.sample.data(), stride, sampled, s.floors, s.rows.data());
   return first +
          codes_.at_least_from(s.codes.data(), group, blocks, s.floors.data(), &s.rows[first]);
 }

@@ -130,7 +130,9 @@ std::size_t KeyCodes::blocks() const { return blocks_of(rows_); }
 float KeyCodes::encode(const float* query, std::int8_t* out) const {
   std::array<float, kernels::kMostCodeRank> y;
   if (query_map_.rows() == 0) {
-    for (std::size_t c = 0; c < dim_; ++c) y[c] = steps_[c] * query[c];
+    const float* steps = steps_.data();
+    float* to = y.data();
+    for (std::size_t c = 0; c < dim_; ++c) to[c] = steps[c] * query[c];
     std::fill(y.data() + dim_, y.data() + rank_, 0.0f);
   } else {
     score_block({query, 1, query_map_.cols()}, query_map_.view(), 0, rank_, y.data(), rank_);
@@ -169,23 +171,27 @@ void KeyCodes::prefetch_steps() const {
   for (std::size_t c = 0; c < rank_; c += 16) __builtin_prefetch(&steps_[c]);
 }
 
-void KeyCodes::score(const std::int8_t* queries, std::size_t group,
-                     std::span<const std::uint32_t> ids, float* out, std::size_t out_stride) const {
-  if (ids.empty()) return;
-  kernels::CodeArgs a = args(queries, group);
-  a.blocks = ids.data();
-  a.n = ids.size();
-  a.out = out;
-  a.out_stride = out_stride;
-  kernels::ops().score_codes(a);
-}
-
 void KeyCodes::score_first(const std::int8_t* queries, std::size_t group, std::size_t n, float* out,
-                           std::size_t out_stride) const {
+                           std::size_t out_stride, const kernels::ScoreRule* rule) const {
   kernels::CodeArgs a = args(queries, group);
   a.n = n;
   a.out = out;
   a.out_stride = out_stride;
+  a.rule = rule;
+  kernels::ops().score_codes(a);
+}
+
+void KeyCodes::score(const std::int8_t* queries, std::size_t group,
+                     std::span<const std::uint32_t> ids, float* out, std::size_t out_stride,
+                     const kernels::ScoreRule* rule, std::size_t first) const {
+  if (ids.empty()) return;
+  kernels::CodeArgs a = args(queries, group);
+  a.blocks = ids.data();
+  a.first = first;
+  a.n = ids.size();
+  a.out = out;
+  a.out_stride = out_stride;
+  a.rule = rule;
   kernels::ops().score_codes(a);
 }
 

@@ -51,12 +51,14 @@ class KeyCodes {
   // identity.
   void decode(std::size_t i, float* out) const;
 
-  // Approximate scores, in units, of query codes [group, rank()] with blocks `ids`, or with the
-  // first `n`: out[g * out_stride + 16 j + key]. Rows of padding score as an average key does.
-  void score(const std::int8_t* queries, std::size_t group, std::span<const std::uint32_t> ids,
-             float* out, std::size_t out_stride) const;
+  // Approximate scores of query codes [group, rank()] with the first `n` blocks, or with blocks
+  // first + `ids`: out[g * out_stride + 16 j + key]. Without a rule they are in units, and rows of
+  // padding score as an average key does.
   void score_first(const std::int8_t* queries, std::size_t group, std::size_t n, float* out,
-                   std::size_t out_stride) const;
+                   std::size_t out_stride, const kernels::ScoreRule* rule = nullptr) const;
+  void score(const std::int8_t* queries, std::size_t group, std::span<const std::uint32_t> ids,
+             float* out, std::size_t out_stride, const kernels::ScoreRule* rule = nullptr,
+             std::size_t first = 0) const;
   // Asks for the blocks that hold rows [first, last), and for what encode() reads where the space
   // is the keys' own.
   void prefetch(std::size_t first, std::size_t last) const;

@@ -23,8 +23,7 @@ namespace {
 constexpr std::array kParams{
     ParamInfo{"segment", "int", "8192", 64, kMostSegmentKeys, false,
               "keys learnt together, by the training queries of their positions; beyond four times "
-              "as many, four "
-              "times as many together"},
+              "as many, four times as many together, beyond sixteen times, eight"},
     ParamInfo{"lists", "int", "0", 0, kMostSegmentKeys, false,
               "cells of a whole segment; 0 = one for 32 keys, or without codes for 8"},
     ParamInfo{"tops", "int", "0", 0, kMostSegmentKeys, false,
@@ -55,11 +54,9 @@ std::size_t usual_probes(std::size_t lists) {
   return static_cast<std::size_t>(std::min(kMost, 2 * std::sqrt(static_cast<double>(lists))));
 }
 
-// Keys of the segment that begins at key `first`.
 std::size_t piece(std::size_t segment, std::size_t first) {
-  constexpr std::size_t kTimes = 4;
-  if (first < kTimes * segment) return segment;
-  return std::max(segment, std::min(kTimes * segment, kMostSegmentKeys));
+  const std::size_t times = first < 4 * segment ? 1 : first < 16 * segment ? 4 : 8;
+  return std::max(segment, std::min(times * segment, kMostSegmentKeys));
 }
 
 int key_bits_of(const ParamReader& params) {
@@ -260,7 +257,8 @@ SearchStats QivfIndex::shortlist(MatView<const float> queries, const SearchParam
               {.probes = probes(p.effort),
                .open = open_,
                .reach = reach_,
-               .keep = shortlist_keep(rerank_, static_cast<std::size_t>(p.k), queries.rows)},
+               .keep = shortlist_keep(rerank_, static_cast<std::size_t>(p.k), queries.rows),
+               .fetch = p.fetch},
               s.probe, stats);
   list.ids.assign(s.probe.found.begin(), s.probe.found.end());
   list.floors.assign(s.probe.floors.begin(), s.probe.floors.end());

@@ -21,8 +21,9 @@ namespace ra::index {
 std::span<const ParamInfo> qivf_params();
 bool qivf_for_group(const ParamReader& params);  // with codes
 std::size_t qivf_bytes(const KeyShape& shape, const ParamReader& params);
-// Four pieces of `segment` keys, then pieces four times as large, of kMostSegmentKeys at most: each
-// costs a search its own top cells and encoded queries.
+// Keys of the piece that begins at key `first`: `segment` of them up to four times as many, then
+// four times, from sixteen times on eight times as many, kMostSegmentKeys at most. Each piece costs
+// a search its own top cells and encoded queries.
 std::size_t qivf_segment(const ParamReader& params, std::size_t first);
 std::unique_ptr<VectorIndex> build_qivf(const BuildInput& in, const ParamReader& params);
 std::unique_ptr<VectorIndex> restore_qivf(const BuildInput& in, const ParamReader& params,

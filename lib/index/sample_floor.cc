@@ -2,7 +2,6 @@
 #include "lib/index/sample_floor.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cmath>
 
@@ -20,24 +19,17 @@ std::size_t parts_hit(std::size_t rank, std::size_t parts) {
 
 }  // namespace
 
-float sample_floor(std::span<const float> scores, std::size_t rank, CutScratch& s) {
+SampleFloor sample_floor(std::size_t n, std::size_t rank) {
   constexpr std::size_t kFewest = 128, kMost = 1024, kFewRows = 4;  // parts, rows of a part
-  RA_CHECK(0 < rank && rank <= scores.size());
+  RA_CHECK(0 < rank && rank <= n);
   const std::size_t parts = std::max(std::bit_ceil(8 * rank), kFewest);
-  if (parts > kMost || scores.size() < kFewRows * parts) return mth_largest(scores, rank, s);
-  // Row i is of part i modulo `parts`: neighbours, which are alike, are of different ones.
-  constexpr std::size_t kLanes = 16;
-  alignas(64) std::array<float, kMost> best;
-  std::copy_n(scores.data(), parts, best.data());
-  const std::size_t whole = scores.size() / kLanes * kLanes;
-  for (std::size_t i = parts; i < whole; i += kLanes) {
-    float* to = &best[i % parts];
-    const float* from = &scores[i];
-    for (std::size_t j = 0; j < kLanes; ++j) to[j] = std::max(to[j], from[j]);
-  }
-  for (std::size_t i = std::max(parts, whole); i < scores.size(); ++i)
-    best[i % parts] = std::max(best[i % parts], scores[i]);
-  return mth_largest({best.data(), parts}, parts_hit(rank, parts), s);
+  if (parts > kMost || n < kFewRows * parts) return {.parts = 0, .rank = rank};
+  return {.parts = parts, .rank = parts_hit(rank, parts)};
+}
+
+float floor_of(const SampleFloor& f, std::size_t g, std::span<const float> best,
+               std::span<const float> sampled, CutScratch& s) {
+  return mth_largest(f.parts > 0 ? best.subspan(g * f.parts, f.parts) : sampled, f.rank, s);
 }
 
 }  // namespace ra::index

@@ -21,23 +21,25 @@ constexpr bool sample_sets_floor(std::size_t n, std::size_t wanted, std::size_t 
   return n >= kFew * wanted && wanted >= kRough * one_in;
 }
 
-// A score that about `rank` of the sample reach, 1 <= rank <= scores.size(). Where the sample is
-// large beside the rank it is found among the largest scores of 8 to 16 times as many parts of the
-// sample, in one pass; else it is the rank-th largest.
-float sample_floor(std::span<const float> scores, std::size_t rank, CutScratch& s);
+// A score that about `rank` of n sampled rows reach, 1 <= rank <= n, is the `rank`-th largest of
+// them or, where the sample is large beside it, of the largest scores of `parts` of the sample: row
+// i is of part i modulo `parts`, so that neighbours, which are alike, are of different ones.
+struct SampleFloor {
+  std::size_t parts = 0, rank = 0;  // parts: a power of 2, at least 128; or 0 for all rows
+};
+SampleFloor sample_floor(std::size_t n, std::size_t rank);
+
+// That score for query g, by the largest scores of its parts, best [group, parts], or without parts
+// by its sampled rows.
+float floor_of(const SampleFloor& f, std::size_t g, std::span<const float> best,
+               std::span<const float> sampled, CutScratch& s);
 
 // Of rows 0 .. n - 1, their scores stride apart for each query, those that reach the floor of any
 // query, ascending, in out[0 .. n). Returns how many.
 inline std::size_t rows_at_floor(const float* scores, std::size_t stride, std::size_t n,
                                  std::span<const float> floors, std::uint32_t* out) {
-  const kernels::Run all{.at = 0, .rows = static_cast<std::uint32_t>(n)};
-  return kernels::ops().runs_at_least({.scores = scores,
-                                       .stride = stride,
-                                       .group = floors.size(),
-                                       .runs = &all,
-                                       .n = 1,
-                                       .floors = floors.data(),
-                                       .out = out});
+  return kernels::ops().group_at_least(
+      {.scores = scores, .stride = stride, .group = floors.size(), .n = n}, floors.data(), out);
 }
 
 }  // namespace ra::index

@@ -10,8 +10,8 @@
 
 #include "kernels/codes.h"
 #include "kernels/ops.h"
-#include "kernels/runs.h"
 #include "lib/core/error.h"
+#include "lib/index/row_fetch.h"
 #include "lib/index/sample_floor.h"
 
 namespace ra::index {
@@ -29,18 +29,27 @@ T* fit(std::vector<T>& v, std::size_t n) {
   return v.data();
 }
 
-// Standard deviation of a query's scores between the top cells, weighted with their cells.
+// Standard deviation of a query's scores between the top cells, weighted with their cells. Sums in
+// lanes, which the compiler turns into vectors.
 float score_spread(const CellLevel& top, const float* scores) {
-  float sum = 0, square = 0, n = 0;
-  for (std::size_t t = 0; t < top.count(); ++t) {
-    const auto weight = static_cast<float>(top.begin[t + 1] - top.begin[t]);
+  constexpr std::size_t kLanes = 8;
+  const std::uint32_t* begin = top.begin.data();
+  const std::size_t count = top.count();
+  float sums[kLanes] = {}, squares[kLanes] = {};
+  const auto add = [&](std::size_t t, std::size_t lane) {
+    const auto weight = static_cast<float>(static_cast<std::int32_t>(begin[t + 1] - begin[t]));
     const float score = scores[t] - scores[0];
-    n += weight;
-    sum += weight * score;
-    square += weight * score * score;
-  }
-  const float mean = sum / n;
-  return std::sqrt(std::max(0.0f, square / n - mean * mean));
+    sums[lane] += weight * score;
+    squares[lane] += weight * score * score;
+  };
+  std::size_t t = 0;
+  for (; t + kLanes <= count; t += kLanes)
+    for (std::size_t lane = 0; lane < kLanes; ++lane) add(t + lane, lane);
+  for (; t < count; ++t) add(t, t % kLanes);
+  const auto n = static_cast<float>(begin[count]);
+  const float mean = std::accumulate(sums, sums + kLanes, 0.0f) / n;
+  return std::sqrt(
+      std::max(0.0f, std::accumulate(squares, squares + kLanes, 0.0f) / n - mean * mean));
 }
 
 // Adds the blocks that hold members [first, last) of the last part, where they are not there yet.
@@ -52,23 +61,14 @@ void add_blocks(std::uint32_t first, std::uint32_t last, ProbeScratch::Part& par
   part.last = blocks.size();
 }
 
-// What scoring some blocks of codes costs.
-void count_blocks(const KeyCodes& codes, std::size_t group, std::span<const std::uint32_t> blocks,
+// What scoring `blocks` blocks of codes costs; `last` is one more than the last of them.
+void count_blocks(const KeyCodes& codes, std::size_t group, std::size_t blocks, std::size_t last,
                   SearchStats& stats) {
-  std::size_t scored = blocks.size() * kKeys;
-  if (!blocks.empty() && blocks.back() + 1 == codes.blocks())
-    scored -= codes.blocks() * kKeys - codes.rows();  // padding
+  std::size_t scored = blocks * kKeys;
+  if (blocks > 0 && last == codes.blocks()) scored -= last * kKeys - codes.rows();  // padding
   stats.distances += static_cast<std::int64_t>(scored * group);
   stats.coded += static_cast<std::int64_t>(scored * group);
-  stats.bytes += static_cast<std::int64_t>(blocks.size() * codes.block_bytes());
-}
-
-// Scores of encoded queries with some blocks, in units, and what that costs.
-void score_blocks(const KeyCodes& codes, const std::int8_t* queries, std::size_t group,
-                  std::span<const std::uint32_t> blocks, float* out, std::size_t stride,
-                  SearchStats& stats) {
-  codes.score(queries, group, blocks, out, stride);
-  count_blocks(codes, group, blocks, stats);
+  stats.bytes += static_cast<std::int64_t>(blocks * codes.block_bytes());
 }
 
 void encode(const KeyCodes& codes, MatView<const float> queries, std::int8_t* out, float* units) {
@@ -84,6 +84,11 @@ float floor_by_code(float floor, float base, float unit) {
   if (!(unit > 0)) return base >= floor ? -kInfinity : kInfinity;
   const float least = (floor - base) / unit;
   return least - 1e-5f * std::abs(least);
+}
+
+void keep_key(std::uint32_t key, const RowFetch* fetch, std::vector<std::uint32_t>& found) {
+  found.push_back(key);
+  if (fetch != nullptr) fetch->ask(key);
 }
 
 }  // namespace
@@ -134,10 +139,9 @@ void SegmentList::probe(MatView<const float> queries, const ProbeOptions& o, Pro
     return;
   }
   s.step = sample_sets_floor(s.key_blocks.size() * kKeys, o.keep, kSampled) ? kSampled : 1;
-  score_sample(queries, s, stats);
-  find_floors(queries.rows, o.keep, s);
-  keep_sampled(s);
-  keep_keys(queries.rows, s, stats);
+  find_floors(queries, o.keep, s, stats);
+  keep_sampled(o.fetch, s);
+  keep_keys(queries.rows, o.fetch, s, stats);
 }
 
 // The tops of all segments that look best to any query, in s.open; queries encoded on the way.
@@ -151,21 +155,20 @@ void SegmentList::open_tops(MatView<const float> queries, const ProbeOptions& o,
   for (std::size_t i = 0; i < count; ++i) {
     const CellSegment& segment = segments_[i];
     encode(segment.mean_codes(), queries, codes + i * group * mean_rank(), units + i * group);
-    s.blocks.resize(segment.first_cell_block());
-    std::iota(s.blocks.begin(), s.blocks.end(), 0u);
-    const std::size_t stride = s.blocks.size() * kKeys;
+    for (std::size_t r = 0; r < group; ++r) centres[i * group + r] = segment.centre(queries.row(r));
+    const std::size_t blocks = segment.first_cell_block(), stride = blocks * kKeys;
     float* scores = fit(s.top_scores, group * stride);
-    score_blocks(segment.mean_codes(), codes + i * group * mean_rank(), group, s.blocks, scores,
-                 stride, stats);
+    const kernels::ScoreRule rule{
+        .base = centres + i * group, .unit = units + i * group, .rows = segment.top().count()};
+    segment.mean_codes().score_first(codes + i * group * mean_rank(), group, blocks, scores, stride,
+                                     &rule);
+    count_blocks(segment.mean_codes(), group, blocks, blocks, stats);
     for (std::size_t r = 0; r < group; ++r) {
-      const std::size_t at = i * group + r;
-      centres[at] = segment.centre(queries.row(r));
-      float* row = scores + r * stride;
-      for (std::size_t t = 0; t < segment.top().count(); ++t)
-        row[t] = centres[at] + units[at] * row[t];
-      spread[at] = o.reach * score_spread(segment.top(), row);
-      for (std::size_t t = 0; t < segment.top().count(); ++t)
-        promise[r * tops + tops_[i] + t] = row[t] + spread[at] * segment.top().spread[t];
+      const CellLevel& top = segment.top();
+      const float *row = scores + r * stride, *of_top = top.spread.data();
+      const float gain = spread[i * group + r] = o.reach * score_spread(top, row);
+      float* to = promise + r * tops + tops_[i];
+      for (std::size_t t = 0, n = top.count(); t < n; ++t) to[t] = row[t] + gain * of_top[t];
     }
   }
   const double wanted = std::ceil(static_cast<double>(o.open) * static_cast<double>(o.probes) *
@@ -198,24 +201,16 @@ void SegmentList::score_cells(std::size_t group, ProbeScratch& s, SearchStats& s
   float* promise = fit(s.promise, group * stride);
   for (const ProbeScratch::Part& part : s.cell_parts) {
     const CellSegment& segment = segments_[part.segment];
-    const CellLevel& cell = segment.cell();
-    s.blocks.assign(s.cell_blocks.begin() + static_cast<std::ptrdiff_t>(part.first),
-                    s.cell_blocks.begin() + static_cast<std::ptrdiff_t>(part.last));
-    for (std::uint32_t& block : s.blocks) block += segment.first_cell_block();
-    score_blocks(segment.mean_codes(), &s.mean_codes[part.segment * group * mean_rank()], group,
-                 s.blocks, promise + part.first * kKeys, stride, stats);
-    for (std::size_t r = 0; r < group; ++r) {
-      const std::size_t at = part.segment * group + r;
-      const float centre = s.centres[at], unit = s.mean_units[at], gain = s.spread[at];
-      for (std::size_t b = part.first; b < part.last; ++b) {
-        const std::size_t from = s.cell_blocks[b] * kKeys,
-                          n = std::min<std::size_t>(kKeys, cell.count() - from);
-        float* row = promise + r * stride + b * kKeys;
-        const float* spread = &cell.spread[from];
-        for (std::size_t j = 0; j < n; ++j) row[j] = centre + unit * row[j] + gain * spread[j];
-        std::fill_n(row + n, kKeys - n, -kInfinity);
-      }
-    }
+    const std::size_t at = part.segment * group, first = segment.first_cell_block();
+    const kernels::ScoreRule rule{.base = &s.centres[at],
+                                  .unit = &s.mean_units[at],
+                                  .gain = &s.spread[at],
+                                  .spread = segment.cell().spread.data(),
+                                  .rows = segment.cell().count()};
+    const auto blocks = std::span(s.cell_blocks).subspan(part.first, part.last - part.first);
+    segment.mean_codes().score(&s.mean_codes[at * mean_rank()], group, blocks,
+                               promise + part.first * kKeys, stride, &rule, first);
+    count_blocks(segment.mean_codes(), group, blocks.size(), first + blocks.back() + 1, stats);
   }
 }
 
@@ -258,9 +253,10 @@ void SegmentList::pick_cells(std::size_t group, const ProbeOptions& o, ProbeScra
   }
 }
 
-// s.sample = scores of every s.step-th of the key blocks; queries encoded on the way.
-void SegmentList::score_sample(MatView<const float> queries, ProbeScratch& s,
-                               SearchStats& stats) const {
+// s.sample = scores of every s.step-th of the key blocks, queries encoded on the way, and from them
+// s.floors: about `keep` of all rows reach them.
+void SegmentList::find_floors(MatView<const float> queries, std::size_t keep, ProbeScratch& s,
+                              SearchStats& stats) const {
   const std::size_t group = queries.rows, parts = s.key_parts.size();
   std::int8_t* codes = fit(s.key_codes, parts * group * key_rank());
   float* units = fit(s.key_units, parts * group);
@@ -271,39 +267,31 @@ void SegmentList::score_sample(MatView<const float> queries, ProbeScratch& s,
       s.sampled.push_back(s.key_blocks[b]);
     s.ends.push_back(s.sampled.size());
   }
-  const std::size_t all = s.sampled.size() * kKeys;
+  const std::size_t all = s.sampled.size() * kKeys, rows = s.key_blocks.size() * kKeys,
+                    rank = std::max<std::size_t>((keep * all + rows / 2) / rows, 1);
+  const SampleFloor floor = s.step > 1 ? sample_floor(all, rank) : SampleFloor{0, rank};
   float* sample = fit(s.sample, group * all);
+  s.best.assign(group * floor.parts, -kInfinity);
   for (std::size_t p = 0, first = 0; p < parts; first = s.ends[p++]) {
     const CellSegment& segment = segments_[s.key_parts[p].segment];
     std::int8_t* own = codes + p * group * key_rank();
     encode(segment.key_codes(), queries, own, units + p * group);
     const auto blocks = std::span(s.sampled).subspan(first, s.ends[p] - first);
-    const std::size_t stride = blocks.size() * kKeys,
-                      padding = segment.key_codes().blocks() * kKeys - segment.keys();
-    float* scores = fit(s.coded, group * stride);
-    score_blocks(segment.key_codes(), own, group, blocks, scores, stride, stats);
-    for (std::size_t r = 0; r < group; ++r) {
-      const kernels::Run run{0, static_cast<std::uint32_t>(stride),
-                             s.centres[s.key_parts[p].segment * group + r], units[p * group + r]};
-      float* to = sample + r * all + first * kKeys;
-      kernels::ops().run_scores(scores + r * stride, &run, 1, to);
-      if (blocks.back() + 1 == segment.key_codes().blocks())
-        std::fill_n(to + stride - padding, padding, -kInfinity);
-    }
+    const kernels::ScoreRule rule{.base = &s.centres[s.key_parts[p].segment * group],
+                                  .unit = units + p * group,
+                                  .rows = segment.keys(),
+                                  .best = s.best.data(),
+                                  .parts = floor.parts,
+                                  .slot = first * kKeys};
+    segment.key_codes().score(own, group, blocks, sample + first * kKeys, all, &rule);
+    count_blocks(segment.key_codes(), group, blocks.size(), blocks.back() + 1, stats);
   }
-}
-
-// s.floors: as many of the sampled rows reach them as there are samples among `keep` rows.
-void SegmentList::find_floors(std::size_t group, std::size_t keep, ProbeScratch& s) const {
-  const std::size_t all = s.sampled.size() * kKeys, rows = s.key_blocks.size() * kKeys,
-                    rank = (keep * all + rows / 2) / rows;
   s.floors.assign(group, -kInfinity);
   for (std::size_t r = 0; rank < all && r < group; ++r)
-    s.floors[r] = (s.step > 1 ? sample_floor : mth_largest)({&s.sample[r * all], all},
-                                                            std::max<std::size_t>(rank, 1), s.cut);
+    s.floors[r] = floor_of(floor, r, s.best, {sample + r * all, all}, s.cut);
 }
 
-void SegmentList::keep_sampled(ProbeScratch& s) const {
+void SegmentList::keep_sampled(const RowFetch* fetch, ProbeScratch& s) const {
   const std::size_t all = s.sampled.size() * kKeys;
   std::uint32_t* rows = fit(s.rows, all);
   const std::size_t count = rows_at_floor(s.sample.data(), all, all, s.floors, rows);
@@ -311,12 +299,13 @@ void SegmentList::keep_sampled(ProbeScratch& s) const {
     while (rows[j] >= s.ends[p] * kKeys) ++p;
     const CellSegment& segment = segments_[s.key_parts[p].segment];
     const std::uint32_t row = s.sampled[rows[j] / kKeys] * kKeys + rows[j] % kKeys;
-    if (row < segment.keys()) s.found.push_back(segment.key_of(row));
+    if (row < segment.keys()) keep_key(segment.key_of(row), fetch, s.found);
   }
 }
 
 // Of the blocks that are not sampled. A key of a cell that was not picked is as good.
-void SegmentList::keep_keys(std::size_t group, ProbeScratch& s, SearchStats& stats) const {
+void SegmentList::keep_keys(std::size_t group, const RowFetch* fetch, ProbeScratch& s,
+                            SearchStats& stats) const {
   float* floors = fit(s.by_code, group);
   for (std::size_t p = 0; p < s.key_parts.size(); ++p) {
     const auto [i, first, last] = s.key_parts[p];
@@ -329,8 +318,9 @@ void SegmentList::keep_keys(std::size_t group, ProbeScratch& s, SearchStats& sta
     std::uint32_t* rows = fit(s.rows, s.blocks.size() * kKeys);
     const std::size_t count = segment.key_codes().at_least(&s.key_codes[p * group * key_rank()],
                                                            group, s.blocks, floors, rows);
-    count_blocks(segment.key_codes(), group, s.blocks, stats);
-    for (std::size_t j = 0; j < count; ++j) s.found.push_back(segment.key_of(rows[j]));
+    count_blocks(segment.key_codes(), group, s.blocks.size(),
+                 s.blocks.empty() ? 0 : s.blocks.back() + 1, stats);
+    for (std::size_t j = 0; j < count; ++j) keep_key(segment.key_of(rows[j]), fetch, s.found);
   }
 }
 

@@ -21,6 +21,7 @@ struct ProbeOptions {
   float open = 1;          // cell centres scored for each of them, at least
   float reach = 0;         // standard deviations of a cell's scores added to that of its centre
   std::size_t keep = 1;    // with codes: about as many keys of all picked cells a query keeps
+  const RowFetch* fetch = nullptr;  // asked for the keys found by codes
 };
 
 // Queries that probe together.
@@ -48,7 +49,7 @@ struct ProbeScratch {
   std::size_t step = 1;                // one key block in so many is sampled
   std::vector<std::uint32_t> sampled;  // of key blocks, those of each part
   std::vector<std::size_t> ends;       // [part] of its sampled blocks
-  std::vector<float> coded, sample;    // their scores: of a part by code, of all [group, rows]
+  std::vector<float> sample, best;     // [group, rows]: their scores; [group, parts]: the best
   std::vector<float> floors, by_code;  // [group] least scores; the same by code, of a segment
   std::vector<std::uint32_t> rows;     // that reach them
   std::vector<std::uint32_t> found;    // keys to be scored exactly
@@ -79,10 +80,11 @@ class SegmentList {
   void gather_cells(ProbeScratch& s) const;
   void score_cells(std::size_t group, ProbeScratch& s, SearchStats& stats) const;
   void pick_cells(std::size_t group, const ProbeOptions& o, ProbeScratch& s) const;
-  void score_sample(MatView<const float> queries, ProbeScratch& s, SearchStats& stats) const;
-  void find_floors(std::size_t group, std::size_t keep, ProbeScratch& s) const;
-  void keep_sampled(ProbeScratch& s) const;
-  void keep_keys(std::size_t group, ProbeScratch& s, SearchStats& stats) const;
+  void find_floors(MatView<const float> queries, std::size_t keep, ProbeScratch& s,
+                   SearchStats& stats) const;
+  void keep_sampled(const RowFetch* fetch, ProbeScratch& s) const;
+  void keep_keys(std::size_t group, const RowFetch* fetch, ProbeScratch& s,
+                 SearchStats& stats) const;
 
   std::vector<CellSegment> segments_;
   std::vector<std::size_t> tops_{0}, cells_{0};  // [segments + 1] of the segments before

@@ -34,6 +34,7 @@ struct StoredKeys {
 };
 
 struct KnnTable;  // knn_table.h
+struct RowFetch;  // row_fetch.h
 class RowSearch;  // row_search.h
 
 struct BuildInput {
@@ -69,6 +70,7 @@ struct SearchParams {
   // Query row r comes from the head of BuildInput::train[heads[r]]; empty: row r from set r modulo
   // their number. Only an index that treats the heads of a group apart looks at it.
   std::span<const std::uint32_t> heads = {};
+  const RowFetch* fetch = nullptr;  // shortlist: what the caller reads of its ids, if known
 };
 
 // Keys for all queries of a group to attend to: about the k best of each or more, each once, in any

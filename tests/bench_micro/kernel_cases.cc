@@ -241,44 +241,34 @@ Case encode_query_case(const OpTable& k) {
           }};
 }
 
-// Lists as a search of cells opens them: 64 of 32 to 95 rows.
-struct Runs {
-  std::vector<Run> runs;
-  std::vector<float> scores, floors;
-  std::size_t rows = 0;
+// Scores of cells as a search of them asks for: with a base, a unit and a spread.
+struct RuledCodes {
+  Codes codes{8};
+  std::vector<float> scale = std::vector<float>(kGroup, 0.5f),
+                     spread = random_floats(codes.rows.size(), 1);
+  ScoreRule rule{.base = scale.data(),
+                 .unit = scale.data(),
+                 .gain = scale.data(),
+                 .spread = spread.data(),
+                 .rows = spread.size()};
+  RuledCodes() { codes.args.rule = &rule; }
 };
-Runs some_runs() {
-  Runs r;
-  for (std::uint32_t i = 0; i < 64; ++i) {
-    const std::uint32_t rows = 32 + i * 37 % 64;
-    r.runs.push_back(
-        {.at = static_cast<std::uint32_t>(r.rows), .rows = rows, .base = 1, .unit = 2});
-    r.rows += rows;
-  }
-  r.scores = random_floats(kGroup * r.rows, 1);
-  r.floors.assign(kGroup * r.runs.size(), 1.5f);
-  return r;
+Case score_rule_case(const OpTable& k) {
+  const auto c = std::make_shared<RuledCodes>();
+  return {.bytes = f(c->codes.keys.size() + 4 * c->codes.scores.size()),
+          .flops = c->codes.flops(),
+          .product = Product::kCodes,
+          .call = [=, &k] { k.score_codes(c->codes.args); }};
 }
 
-Case run_scores_case(const OpTable& k) {
-  const auto r = keep(some_runs());
-  const auto out = keep(std::vector<float>(r->rows));
-  return {.bytes = f(8 * r->rows), .flops = f(2 * r->rows), .call = [=, &k] {
-            k.run_scores(r->scores.data(), r->runs.data(), r->runs.size(), out->data());
-          }};
-}
-
-Case runs_at_least_case(const OpTable& k) {
-  const auto r = keep(some_runs());
-  const auto out = keep(std::vector<std::uint32_t>(r->rows));
-  return {.bytes = f(4 * kGroup * r->rows), .call = [=, &k] {
-            k.runs_at_least({.scores = r->scores.data(),
-                             .stride = r->rows,
-                             .group = kGroup,
-                             .runs = r->runs.data(),
-                             .n = r->runs.size(),
-                             .floors = r->floors.data(),
-                             .out = out->data()});
+Case group_at_least_case(const OpTable& k) {
+  constexpr std::size_t n = 4096;
+  const auto scores = keep(random_floats(kGroup * n, 1));
+  const auto floors = keep(std::vector<float>(kGroup, 1.5f));
+  const auto out = keep(std::vector<std::uint32_t>(n));
+  return {.bytes = f(4 * kGroup * n), .call = [=, &k] {
+            k.group_at_least({.scores = scores->data(), .stride = n, .group = kGroup, .n = n},
+                             floors->data(), out->data());
           }};
 }
 
@@ -472,11 +462,11 @@ std::vector<CaseMaker> kernel_cases(Level level) {
       {"topk", [&k] { return topk_case(k); }},
       {"score_codes/8", [&k] { return codes_case(k, 8); }},
       {"score_codes/4", [&k] { return codes_case(k, 4); }},
+      {"score_codes/rule", [&k] { return score_rule_case(k); }},
       {"codes_at_least/8", [&k] { return codes_at_least_case(k, 8); }},
       {"codes_at_least/4", [&k] { return codes_at_least_case(k, 4); }},
       {"encode_query", [&k] { return encode_query_case(k); }},
-      {"run_scores", [&k] { return run_scores_case(k); }},
-      {"runs_at_least", [&k] { return runs_at_least_case(k); }},
+      {"group_at_least", [&k] { return group_at_least_case(k); }},
       {"kth_largest", [&k] { return select_case(k, Cut::kKth); }},
       {"at_least", [&k] { return select_case(k, Cut::kAtLeast); }},
       {"largest", [&k] { return select_case(k, Cut::kLargest); }},

@@ -68,12 +68,12 @@ TEST_P(QivfTest, SegmentsAreLearntAloneByTheQueriesOfTheirPositions) {
   EXPECT_EQ(a.array("segments"), std::vector<std::uint32_t>(4, 1000));
 }
 
-// A long index has few segments: four, then others four times as large.
+// A long index has few segments: four, then others four times and eight times as large.
 TEST_P(QivfTest, LaterSegmentsAreLarger) {
   IndexState state;
-  build(",segment=200")->save(state);
+  build(",segment=100")->save(state);
   EXPECT_EQ(state.array("segments"),
-            (std::vector<std::uint32_t>{200, 200, 200, 200, 800, 800, 800, 800}));
+            (std::vector<std::uint32_t>{100, 100, 100, 100, 400, 400, 400, 800, 800, 800}));
   const IndexSpec spec = testing::spec_of(std::string(GetParam()) + ",segment=60000");
   EXPECT_EQ(spec.piece(0), 60000u);
   EXPECT_EQ(spec.piece(240000), kMostSegmentKeys);

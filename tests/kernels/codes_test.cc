@@ -160,6 +160,68 @@ TEST_P(CodesTest, FilterKeepsTheOrderOfManyBlocks) {
   EXPECT_EQ(rows, rows_at_least(table(), c.args, floors));
 }
 
+// Sums, and what a rule makes of them.
+void check_rule(const OpTable& table, int bits, std::size_t group, const std::uint32_t* blocks,
+                std::size_t n) {
+  constexpr std::size_t kFirst = 2, kRows = (kBlocks - kFirst) * kCodeKeys - 5, kParts = 32;
+  constexpr float kInf = std::numeric_limits<float>::infinity();
+  Codes c = random_codes(64, bits, group, n);
+  const std::size_t stride = n * kCodeKeys + 1;
+  std::vector<float> sums(group * stride + 1), out(group * stride + 1, 7.0f);
+  c.args.blocks = blocks;
+  c.args.first = kFirst;
+  c.args.out_stride = stride;
+  c.args.out = sums.data();
+  table.score_codes(c.args);
+  const auto base = testing::random_floats(group, 1), gain = testing::random_floats(group, 3),
+             spread = testing::random_floats(kRows, 4);
+  std::vector<float> unit = testing::random_floats(group, 2);
+  if (group > 1) unit[1] = std::nanf("");
+  for (const int kind : {0, 1, 2, 3}) {
+    std::vector<float> best(group * kParts, kind == 3 ? 100.0f : -kInf), want = best;
+    ScoreRule rule{.rows = kRows};
+    if (kind > 0) rule.base = base.data(), rule.unit = unit.data();
+    if (kind == 1) rule.gain = gain.data(), rule.spread = spread.data();
+    if (kind > 1) rule.best = best.data(), rule.parts = kParts, rule.slot = kCodeKeys;
+    c.args.rule = &rule;
+    c.args.out = out.data();
+    table.score_codes(c.args);
+    for (std::size_t g = 0; g < group; ++g) {
+      for (std::size_t j = 0; j < n * kCodeKeys; ++j) {
+        const std::size_t i = (c.args.block(j / kCodeKeys) - kFirst) * kCodeKeys + j % kCodeKeys;
+        float score = sums[g * stride + j];
+        if (kind > 0) {
+          const float part = unit[g] * score;
+          score = base[g] + part;
+        }
+        if (kind == 1 && i < kRows) {
+          const float part = gain[g] * spread[i];
+          score += part;
+        }
+        if (i >= kRows) score = -kInf;
+        const float got = out[g * stride + j];
+        if (std::isnan(score))
+          ASSERT_TRUE(std::isnan(got)) << kind << " " << g << " " << j;
+        else
+          ASSERT_EQ(got, score) << kind << " " << g << " " << j;
+        float& most = want[g * kParts + (rule.slot + j) % kParts];
+        if (kind > 1 && score > most) most = score;
+      }
+      ASSERT_EQ(out[group * stride], 7.0f);
+    }
+    ASSERT_EQ(best, want) << "rule " << kind;
+  }
+}
+
+TEST_P(CodesTest, ARuleMakesScoresOfSumsAndKeepsTheBest) {
+  const std::uint32_t blocks[] = {2, 6, 0, 3, 5};
+  for (const int bits : {4, 8})
+    for (const std::size_t group : {1u, 3u, 7u, 9u, 17u}) {
+      check_rule(table(), bits, group, blocks, 5);
+      check_rule(table(), bits, group, nullptr, 7);
+    }
+}
+
 TEST_P(CodesTest, EqualsPlainArithmeticForEveryRank) {
   const std::uint32_t blocks[] = {8, 0, 3, 3, 5, 1};
   for (std::size_t rank = 0; rank <= 136; rank += 8)

@@ -75,5 +75,29 @@ TEST_P(SelectTest, SortedInput) {
   check(table(), scores, 100);
 }
 
+TEST_P(SelectTest, ColumnsThatAnyRowFindsGoodEnough) {
+  for (const std::size_t group : {0u, 1u, 3u})
+    for (const std::size_t n : {0u, 1u, 7u, 8u, 40u, 109u}) {
+      auto scores = ra::testing::random_floats(3 * 110, 2);
+      scores[6] = std::numeric_limits<float>::quiet_NaN();
+      scores[110 + 39] = kInf;
+      for (const float level : {-kInf, -0.5f, 0.75f, 1e9f, kInf}) {
+        const std::vector<float> floors{level, level + 0.05f, level - 0.05f};
+        std::vector<std::uint32_t> want, got(n + 1, 77u);
+        for (std::size_t i = 0; i < n; ++i) {
+          bool any = false;
+          for (std::size_t g = 0; g < group; ++g) any |= scores[g * 110 + i] >= floors[g];
+          if (any) want.push_back(static_cast<std::uint32_t>(i));
+        }
+        const std::size_t count =
+            table().group_at_least({.scores = scores.data(), .stride = 110, .group = group, .n = n},
+                                   floors.data(), got.data());
+        EXPECT_EQ(got.back(), 77u) << "wrote past the end";
+        got.resize(count);
+        EXPECT_EQ(got, want) << group << " rows of " << n << ", " << level;
+      }
+    }
+}
+
 }  // namespace
 }  // namespace ra::kernels
