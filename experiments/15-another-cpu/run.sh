@@ -32,6 +32,7 @@ done
 graphs=("$bin/recall/ra-recall" curve -d $dump --keys 128-31743 --test-queries last:128 -k 100 --batch group --no-samples --raw --untimed)
 "${graphs[@]}" --select group --index 'qgraph:floor=700,worth=10/30/60/120' -o "$work/graphs.jsonl" | tee "$out/graphs.md"
 "${graphs[@]}" --index 'qgraph:candidates=64,worth=60/120/150/180' -o "$work/graphs.jsonl" | tee "$out/graph-64.md"
+"${graphs[@]}" --index 'qgraph:candidates=80,worth=120/150/180/210' -o "$work/graphs.jsonl" | tee "$out/graph-80.md"
 
 "$bin/recall/ra-recall" curve -d $dump --keys 128-31743 --test-queries last:128 -k 100 --batch group --no-samples --raw --kv-dtype bf16 \
   --index 'flat:bits=8;flat:bits=4,rerank=150;flat:bits=4;qscan:rerank=600;qivf:probes=64/96/104/128' -o "$work/recall.jsonl" | tee "$out/recall.md"
