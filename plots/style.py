@@ -49,7 +49,8 @@ def short(text, most=44):
 def footer(figure, records):
     """Conditions under the picture, from the records themselves."""
     origin = records[0]["provenance"]
-    figure.supxlabel(f"{origin['cpu']}, {origin['threads']} threads, {origin['isa']}; commit {origin['git_commit']}",
+    commit = origin["git_commit"] + (" and changes" if origin.get("git_dirty") else "")
+    figure.supxlabel(f"{origin['cpu']}, {origin['threads']} threads, {origin['isa']}; commit {commit}",
                      fontsize=7, color="#666666", x=0.995, ha="right")
 
 
