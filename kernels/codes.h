@@ -22,8 +22,7 @@ constexpr std::size_t code_block_bytes(std::size_t rank, int bits) {
   return rank * kCodeKeys * static_cast<std::size_t>(bits) / 8;
 }
 
-// What becomes of sums before they are written. Row i is the i-th from block `first` of CodeArgs
-// on.
+// What becomes of sums before they are written. Rows are counted from CodeArgs::first on.
 struct ScoreRule {
   // base[g] + unit[g] * sum + gain[g] * spread[i], none of it fused; -infinity from row `rows` on.
   const float *base = nullptr, *unit = nullptr;    // [group]; or null, both: 0 and 1

@@ -12,7 +12,8 @@
 #include "kernels/cpu/amx_tiles.h"
 #include "kernels/cpu/filter_codes.h"
 #include "kernels/cpu/lanes_avx512.h"
-#include "kernels/cpu/score_rule_avx512.h"
+#include "kernels/cpu/score_rule.h"
+#include "kernels/cpu/simd_avx512.h"
 #include "kernels/cpu/unroll.h"
 
 namespace ra::kernels {
@@ -132,7 +133,7 @@ void score_all(const CodeArgs& a) {
     const std::size_t count = std::min(kQueries, a.group - g);
     score_tile<Bits>(a, g, count, [&](std::size_t j, std::size_t n, const Sums& sums) {
       for (std::size_t b = 0; b < n; ++b) {
-        const BlockScores scores(a, j + b);
+        const RuledScores<Simd> scores(a, (j + b) * kCodeKeys);
         for (std::size_t r = 0; r < count; ++r)
           scores.put(g + r, _mm512_cvtepi32_ps(
                                 _mm512_sub_epi32(sums.row(b, r), _mm512_set1_epi32(sums.base[r]))));

@@ -6,12 +6,13 @@
 #include <immintrin.h>
 
 #include <algorithm>
-#include <limits>
 
 #include "kernels/codes.h"
 #include "kernels/cpu/code_quads.h"
 #include "kernels/cpu/encode_query.h"
 #include "kernels/cpu/filter_codes.h"
+#include "kernels/cpu/score_rule.h"
+#include "kernels/cpu/simd_avx2.h"
 #include "kernels/cpu/unroll.h"
 #include "kernels/types.h"
 
@@ -81,50 +82,6 @@ RA_ALWAYS_INLINE void add_halves(const std::uint8_t* block, std::size_t rank,
   }
 }
 
-// Of half a block of `a`, what is the same for all queries; writes its sums as scores.
-class HalfScores {
- public:
-  RA_ALWAYS_INLINE HalfScores(const CodeArgs& a, std::size_t j, std::size_t half)
-      : a_(a), column_(j * kCodeKeys + half * kLanes) {
-    if (a.rule == nullptr) return;
-    const std::size_t row = (a.block(j) - a.first) * kCodeKeys + half * kLanes,
-                      left = a.rule->rows > row ? a.rule->rows - row : 0;
-    valid_ = _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(std::min(left, kLanes))),
-                                _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-    if (a.rule->spread != nullptr) spread_ = _mm256_maskload_ps(a.rule->spread + row, valid_);
-  }
-
-  RA_ALWAYS_INLINE void put(std::size_t g, __m256 sums) const {
-    _mm256_storeu_ps(a_.out + g * a_.out_stride + column_,
-                     a_.rule == nullptr ? sums : score(g, sums));
-  }
-
- private:
-  static constexpr std::size_t kLanes = 8;
-
-  RA_ALWAYS_INLINE __m256 score(std::size_t g, __m256 x) const {
-    const ScoreRule& rule = *a_.rule;
-    if (rule.base != nullptr)
-      x = _mm256_add_ps(_mm256_set1_ps(rule.base[g]),
-                        _mm256_mul_ps(_mm256_set1_ps(rule.unit[g]), x));
-    if (rule.spread != nullptr)
-      x = _mm256_add_ps(x, _mm256_mul_ps(_mm256_set1_ps(rule.gain[g]), spread_));
-    x = _mm256_blendv_ps(_mm256_set1_ps(-std::numeric_limits<float>::infinity()), x,
-                         _mm256_castsi256_ps(valid_));
-    if (rule.parts > 0) {
-      // The second operand if one is NaN.
-      float* best = rule.best + g * rule.parts + ((rule.slot + column_) & (rule.parts - 1));
-      _mm256_storeu_ps(best, _mm256_max_ps(x, _mm256_loadu_ps(best)));
-    }
-    return x;
-  }
-
-  const CodeArgs& a_;
-  std::size_t column_;
-  __m256i valid_ = _mm256_setzero_si256();
-  __m256 spread_ = _mm256_setzero_ps();
-};
-
 // Queries g .. g + G - 1 with every block.
 template <int G, int Bits>
 void score_some(const CodeArgs& a, std::size_t g) {
@@ -141,7 +98,7 @@ void score_some(const CodeArgs& a, std::size_t g) {
     else
       add_halves<G>(block, a.rank, quads, sums);
     for (std::size_t h = 0; h < kHalves; ++h) {
-      const HalfScores scores(a, j, h);
+      const RuledScores<Simd> scores(a, j * kCodeKeys + h * Simd::kLanes);
       for (std::size_t r = 0; r < G; ++r) scores.put(g + r, _mm256_cvtepi32_ps(sums.of[r][h]));
     }
   }

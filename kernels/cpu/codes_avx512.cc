@@ -11,7 +11,8 @@
 #include "kernels/cpu/encode_query.h"
 #include "kernels/cpu/filter_codes.h"
 #include "kernels/cpu/lanes_avx512.h"
-#include "kernels/cpu/score_rule_avx512.h"
+#include "kernels/cpu/score_rule.h"
+#include "kernels/cpu/simd_avx512.h"
 #include "kernels/cpu/unroll.h"
 #include "kernels/types.h"
 
@@ -87,7 +88,7 @@ template <int G, int Bits>
 void score_some(const CodeArgs& a, std::size_t g) {
   const Bases<G> bases(a, g, offset_of(Bits));
   score_tile<G, Bits>(a, g, [&](std::size_t j, const Sums<G>& sums) {
-    const BlockScores scores(a, j);
+    const RuledScores<Simd> scores(a, j * kCodeKeys);
     RA_UNROLL(8)
     for (std::size_t r = 0; r < G; ++r)
       scores.put(g + r, _mm512_cvtepi32_ps(

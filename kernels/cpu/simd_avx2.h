@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // 8 f32 lanes for the kernels that are written once for AVX2 and AVX-512 (causal_f32.h,
-// partial_lanes.h, gemm_f32.h). For sources built with -mavx2 -mfma -mf16c only; in an anonymous
-// namespace, so that no copy built with these flags can reach the rest of the program.
+// partial_lanes.h, gemm_f32.h, score_rule.h). For sources built with -mavx2 -mfma -mf16c only; in
+// an anonymous namespace, so that no copy built with these flags can reach the rest of the program.
 #pragma once
 
 #include <immintrin.h>
@@ -18,6 +18,7 @@ namespace {
 
 struct Simd {
   using V = __m256;
+  using Mask = __m256i;
   static constexpr std::size_t kLanes = 8;
   // Rows of a register tile of two vectors: 12 accumulators, 2 vectors, 1 broadcast.
   static constexpr std::size_t kTileRows = 6;
@@ -34,6 +35,13 @@ struct Simd {
     return _mm256_cvtepi32_ps(
         _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
   }
+  RA_ALWAYS_INLINE static Mask first_lanes(std::size_t n) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n < kLanes ? n : kLanes)),
+                              _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  }
+  RA_ALWAYS_INLINE static V load(const float* p, Mask m) {  // 0 elsewhere
+    return _mm256_maskload_ps(p, m);
+  }
   RA_ALWAYS_INLINE static void store(float* p, V v) { _mm256_storeu_ps(p, v); }
   RA_ALWAYS_INLINE static V add(V a, V b) { return _mm256_add_ps(a, b); }
   RA_ALWAYS_INLINE static V sub(V a, V b) { return _mm256_sub_ps(a, b); }
@@ -49,6 +57,9 @@ struct Simd {
   }
   RA_ALWAYS_INLINE static bool any_greater(V a, V b) {
     return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ)) != 0;
+  }
+  RA_ALWAYS_INLINE static V select(Mask m, V a, V b) {
+    return _mm256_blendv_ps(b, a, _mm256_castsi256_ps(m));
   }
   // a where x <= limit, else b
   RA_ALWAYS_INLINE static V select_le(V x, V limit, V a, V b) {

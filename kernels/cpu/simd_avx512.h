@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // 16 f32 lanes for the kernels that are written once for AVX2 and AVX-512 (causal_f32.h,
-// partial_lanes.h, gemm_f32.h). For sources built with the avx512 flags only; in an anonymous
-// namespace, so that no copy built with these flags can reach the rest of the program.
+// partial_lanes.h, gemm_f32.h, score_rule.h). For sources built with the avx512 flags only; in an
+// anonymous namespace, so that no copy built with these flags can reach the rest of the program.
 #pragma once
 
 #include <immintrin.h>
@@ -18,6 +18,7 @@ namespace {
 
 struct Simd {
   using V = __m512;
+  using Mask = __mmask16;
   static constexpr std::size_t kLanes = 16;
   // Rows of a register tile of two vectors: 24 accumulators, 2 vectors, broadcasts from memory.
   static constexpr std::size_t kTileRows = 12;
@@ -34,6 +35,8 @@ struct Simd {
     return _mm512_cvtepi32_ps(
         _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
   }
+  RA_ALWAYS_INLINE static Mask first_lanes(std::size_t n) { return kernels::first_lanes(n); }
+  RA_ALWAYS_INLINE static V load(const float* p, Mask m) { return load16(p, m); }  // 0 elsewhere
   RA_ALWAYS_INLINE static void store(float* p, V v) { _mm512_storeu_ps(p, v); }
   RA_ALWAYS_INLINE static void store(bf16* p, V v) {  // rounded to even
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
@@ -50,6 +53,7 @@ struct Simd {
   RA_ALWAYS_INLINE static bool any_greater(V a, V b) {
     return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ) != 0;
   }
+  RA_ALWAYS_INLINE static V select(Mask m, V a, V b) { return _mm512_mask_mov_ps(b, m, a); }
   // a where x <= limit, else b
   RA_ALWAYS_INLINE static V select_le(V x, V limit, V a, V b) {
     return _mm512_mask_mov_ps(b, _mm512_cmp_ps_mask(x, limit, _CMP_LE_OQ), a);

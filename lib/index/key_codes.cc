@@ -171,14 +171,19 @@ void KeyCodes::prefetch_steps() const {
   for (std::size_t c = 0; c < rank_; c += 16) __builtin_prefetch(&steps_[c]);
 }
 
-void KeyCodes::score_first(const std::int8_t* queries, std::size_t group, std::size_t n, float* out,
-                           std::size_t out_stride, const kernels::ScoreRule* rule) const {
-  kernels::CodeArgs a = args(queries, group);
-  a.n = n;
+void KeyCodes::score(kernels::CodeArgs a, float* out, std::size_t out_stride,
+                     const kernels::ScoreRule* rule) const {
   a.out = out;
   a.out_stride = out_stride;
   a.rule = rule;
   kernels::ops().score_codes(a);
+}
+
+void KeyCodes::score_first(const std::int8_t* queries, std::size_t group, std::size_t n, float* out,
+                           std::size_t out_stride, const kernels::ScoreRule* rule) const {
+  kernels::CodeArgs a = args(queries, group);
+  a.n = n;
+  score(a, out, out_stride, rule);
 }
 
 void KeyCodes::score(const std::int8_t* queries, std::size_t group,
@@ -189,10 +194,7 @@ void KeyCodes::score(const std::int8_t* queries, std::size_t group,
   a.blocks = ids.data();
   a.first = first;
   a.n = ids.size();
-  a.out = out;
-  a.out_stride = out_stride;
-  a.rule = rule;
-  kernels::ops().score_codes(a);
+  score(a, out, out_stride, rule);
 }
 
 std::size_t KeyCodes::at_least(const kernels::CodeArgs& a, const float* floors,

@@ -76,6 +76,8 @@ class KeyCodes {
   void fit_steps(const Matrix<float>& z);
   void pack(const Matrix<float>& z);
   kernels::CodeArgs args(const std::int8_t* queries, std::size_t group) const;
+  void score(kernels::CodeArgs a, float* out, std::size_t out_stride,
+             const kernels::ScoreRule* rule) const;
   std::size_t at_least(const kernels::CodeArgs& a, const float* floors, std::uint32_t* rows) const;
 
   std::size_t rows_ = 0, dim_ = 0, rank_ = 0;

@@ -61,11 +61,11 @@ void add_blocks(std::uint32_t first, std::uint32_t last, ProbeScratch::Part& par
   part.last = blocks.size();
 }
 
-// What scoring `blocks` blocks of codes costs; `last` is one more than the last of them.
-void count_blocks(const KeyCodes& codes, std::size_t group, std::size_t blocks, std::size_t last,
+// What scoring some blocks of codes costs; `end` is one more than the last of them.
+void count_blocks(const KeyCodes& codes, std::size_t group, std::size_t blocks, std::size_t end,
                   SearchStats& stats) {
   std::size_t scored = blocks * kKeys;
-  if (blocks > 0 && last == codes.blocks()) scored -= last * kKeys - codes.rows();  // padding
+  if (end == codes.blocks()) scored -= end * kKeys - codes.rows();  // padding
   stats.distances += static_cast<std::int64_t>(scored * group);
   stats.coded += static_cast<std::int64_t>(scored * group);
   stats.bytes += static_cast<std::int64_t>(blocks * codes.block_bytes());
@@ -313,13 +313,13 @@ void SegmentList::keep_keys(std::size_t group, const RowFetch* fetch, ProbeScrat
     s.blocks.clear();
     for (std::size_t b = first; b < last; ++b)
       if ((b - first) % s.step != 0) s.blocks.push_back(s.key_blocks[b]);
+    if (s.blocks.empty()) continue;
     for (std::size_t r = 0; r < group; ++r)
       floors[r] = floor_by_code(s.floors[r], s.centres[i * group + r], s.key_units[p * group + r]);
     std::uint32_t* rows = fit(s.rows, s.blocks.size() * kKeys);
     const std::size_t count = segment.key_codes().at_least(&s.key_codes[p * group * key_rank()],
                                                            group, s.blocks, floors, rows);
-    count_blocks(segment.key_codes(), group, s.blocks.size(),
-                 s.blocks.empty() ? 0 : s.blocks.back() + 1, stats);
+    count_blocks(segment.key_codes(), group, s.blocks.size(), s.blocks.back() + 1, stats);
     for (std::size_t j = 0; j < count; ++j) keep_key(segment.key_of(rows[j]), fetch, s.found);
   }
 }
