@@ -66,6 +66,17 @@ void CellSegment::prefetch() const {
   mean_codes_.prefetch(0, top_.count());
 }
 
+void CellSegment::prefetch_cells(std::size_t top) const {
+  const std::size_t first = first_cell_block_ * kernels::kCodeKeys;
+  mean_codes_.prefetch(first + top_.begin[top], first + top_.begin[top + 1]);
+}
+
+void CellSegment::prefetch_rows(std::size_t first, std::size_t last) const {
+  key_codes_.prefetch(first, last);
+  __builtin_prefetch(&order_[first], 0, 2);
+  __builtin_prefetch(&order_[last - 1], 0, 2);
+}
+
 float CellSegment::centre(const float* query) const {
   return dot(query, centre_.data(), centre_.size());
 }

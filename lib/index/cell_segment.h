@@ -37,6 +37,8 @@ class CellSegment {
 
   // Asks for what every search reads first: many small arrays, which would be waited for in turn.
   void prefetch() const;
+  void prefetch_cells(std::size_t top) const;
+  void prefetch_rows(std::size_t first, std::size_t last) const;
 
   // Codes of the means of the top cells, from block 0 on, and of the cells, from block
   // first_cell_block() on. Score of a mean or a key = centre(query) + unit * score by its code.

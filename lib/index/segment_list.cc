@@ -29,27 +29,22 @@ T* fit(std::vector<T>& v, std::size_t n) {
   return v.data();
 }
 
-// Standard deviation of a query's scores between the top cells, weighted with their cells. Sums in
-// lanes, which the compiler turns into vectors.
+// Standard deviation of a query's scores between the top cells, weighted with their cells.
 float score_spread(const CellLevel& top, const float* scores) {
-  constexpr std::size_t kLanes = 8;
   const std::uint32_t* begin = top.begin.data();
   const std::size_t count = top.count();
-  float sums[kLanes] = {}, squares[kLanes] = {};
-  const auto add = [&](std::size_t t, std::size_t lane) {
-    const auto weight = static_cast<float>(static_cast<std::int32_t>(begin[t + 1] - begin[t]));
-    const float score = scores[t] - scores[0];
-    sums[lane] += weight * score;
-    squares[lane] += weight * score * score;
-  };
-  std::size_t t = 0;
-  for (; t + kLanes <= count; t += kLanes)
-    for (std::size_t lane = 0; lane < kLanes; ++lane) add(t + lane, lane);
-  for (; t < count; ++t) add(t, t % kLanes);
+  const float shift = scores[0];
+  float sum = 0, square = 0;
+#pragma omp simd reduction(+ : sum, square)
+  for (std::size_t t = 0; t < count; ++t) {
+    const float score = scores[t] - shift,
+                weighted =
+                    static_cast<float>(static_cast<std::int32_t>(begin[t + 1] - begin[t])) * score;
+    sum += weighted;
+    square += weighted * score;
+  }
   const auto n = static_cast<float>(begin[count]);
-  const float mean = std::accumulate(sums, sums + kLanes, 0.0f) / n;
-  return std::sqrt(
-      std::max(0.0f, std::accumulate(squares, squares + kLanes, 0.0f) / n - mean * mean));
+  return std::sqrt(std::max(0.0f, square / n - sum / n * (sum / n)));
 }
 
 // Adds the blocks that hold members [first, last) of the last part, where they are not there yet.
@@ -176,10 +171,17 @@ void SegmentList::open_tops(MatView<const float> queries, const ProbeOptions& o,
   // A third for each of a group is most of them for all.
   const bool all = wanted >= static_cast<double>(tops) / (group > 1 ? 3 : 1);
   s.open.assign(tops, all);
-  for (std::size_t r = 0; !all && r < group; ++r)
+  for (std::size_t r = 0; !all && r < group; ++r) {
+    std::size_t i = 0;
     for (const std::uint32_t t :
-         cut({promise + r * tops, tops}, static_cast<std::size_t>(wanted), s.cut))
+         cut({promise + r * tops, tops}, static_cast<std::size_t>(wanted), s.cut)) {
+      if (s.open[t] != 0) continue;
       s.open[t] = 1;
+      // Its cells are asked for while the next queries choose.
+      while (t >= tops_[i + 1]) ++i;
+      segments_[i].prefetch_cells(t - tops_[i]);
+    }
+  }
 }
 
 // Blocks of the cells below the open tops, in s.cell_blocks.
@@ -231,7 +233,7 @@ void SegmentList::pick_cells(std::size_t group, const ProbeOptions& o, ProbeScra
       const CellSegment& segment = segments_[s.cell_parts[p].segment];
       const CellLevel& cell = segment.cell();
       const std::uint32_t c = s.cell_blocks[at / kKeys] * kKeys + at % kKeys;
-      if (c < cell.count()) segment.key_codes().prefetch(cell.begin[c], cell.begin[c + 1]);
+      if (c < cell.count()) segment.prefetch_rows(cell.begin[c], cell.begin[c + 1]);
     }
   }
   s.cells.clear();
