@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "lib/core/error.h"
@@ -17,6 +18,10 @@ constexpr std::size_t kCap = 4;  // times the mean size of a cell
 // Members of each group, groups in order, members ascending.
 struct Groups {
   std::vector<std::uint32_t> begin, members;
+  std::size_t count() const { return begin.size() - 1; }
+  std::span<std::uint32_t> of(std::size_t g) {
+    return std::span(members).subspan(begin[g], begin[g + 1] - begin[g]);
+  }
 };
 Groups group_by(std::span<const std::uint32_t> group_of, std::size_t groups) {
   Groups g{std::vector<std::uint32_t>(groups + 1), std::vector<std::uint32_t>(group_of.size())};
@@ -41,45 +46,52 @@ Matrix<float> means_of(MatView<const float> rows, std::span<const std::uint32_t>
   return mean;
 }
 
+float squared_distance(const float* a, const float* b, std::size_t n) {
+  float d2 = 0;
+  for (std::size_t j = 0; j < n; ++j) d2 += (a[j] - b[j]) * (a[j] - b[j]);
+  return d2;
+}
+
 // Sum over the rows of each group of the squared distance to `mean`.
 std::vector<double> scatter(MatView<const float> x, const Matrix<float>& mean,
                             std::span<const std::uint32_t> group_of) {
   std::vector<double> sum(mean.rows());
-  for (std::size_t i = 0; i < x.rows; ++i) {
-    float d2 = 0;
-    for (std::size_t j = 0; j < x.cols; ++j) {
-      const float d = x.row(i)[j] - mean.row(group_of[i])[j];
-      d2 += d * d;
-    }
-    sum[group_of[i]] += static_cast<double>(d2);
-  }
+  for (std::size_t i = 0; i < x.rows; ++i)
+    sum[group_of[i]] +=
+        static_cast<double>(squared_distance(x.row(i), mean.row(group_of[i]), x.cols));
   return sum;
+}
+
+// Sorts `rows` of x by how far they lie from `from` towards `to`; `along` is [x.rows].
+void sort_along(MatView<const float> x, const float* from, const float* to,
+                std::span<std::uint32_t> rows, std::vector<float>& along) {
+  std::vector<float> way(x.cols);
+  for (std::size_t j = 0; j < x.cols; ++j) way[j] = to[j] - from[j];
+  for (const std::uint32_t i : rows) {
+    const float at = dot(way.data(), x.row(i), x.cols);
+    along[i] = std::isnan(at) ? -std::numeric_limits<float>::infinity() : at;
+  }
+  std::stable_sort(rows.begin(), rows.end(),
+                   [&](std::uint32_t a, std::uint32_t b) { return along[a] < along[b]; });
 }
 
 // Cuts cells with more than `cap` rows along the direction of their farthest row.
 void cut_large(MatView<const float> x, std::size_t cap, Clustering& c) {
   const Matrix<float> mean = means_of(x, c.cell_of, c.cells);
-  const Groups groups = group_by(c.cell_of, c.cells);
-  const std::size_t cells = c.cells;
-  for (std::size_t cell = 0; cell < cells; ++cell) {
-    std::vector<std::uint32_t> rows(groups.members.begin() + groups.begin[cell],
-                                    groups.members.begin() + groups.begin[cell + 1]);
+  Groups groups = group_by(c.cell_of, c.cells);
+  std::vector<float> along(x.rows);
+  for (std::size_t cell = 0; cell < groups.count(); ++cell) {
+    const std::span<std::uint32_t> rows = groups.of(cell);
     if (rows.size() <= cap) continue;
-    std::vector<float> direction(x.cols), along(x.rows);
-    float farthest = -1;
+    float most = -1;
+    const float* farthest = mean.row(cell);
     for (const std::uint32_t i : rows) {
-      float d2 = 0;
-      for (std::size_t j = 0; j < x.cols; ++j) {
-        const float d = x.row(i)[j] - mean.row(cell)[j];
-        d2 += d * d;
-      }
-      if (d2 <= farthest) continue;
-      farthest = d2;
-      for (std::size_t j = 0; j < x.cols; ++j) direction[j] = x.row(i)[j] - mean.row(cell)[j];
+      const float d2 = squared_distance(x.row(i), mean.row(cell), x.cols);
+      if (d2 <= most) continue;
+      most = d2;
+      farthest = x.row(i);
     }
-    for (const std::uint32_t i : rows) along[i] = dot(direction.data(), x.row(i), x.cols);
-    std::stable_sort(rows.begin(), rows.end(),
-                     [&](std::uint32_t a, std::uint32_t b) { return along[a] < along[b]; });
+    sort_along(x, mean.row(cell), farthest, rows, along);
     const std::size_t parts = (rows.size() + cap - 1) / cap;
     for (std::size_t p = 1; p < parts; ++p) {
       for (std::size_t i = p * rows.size() / parts; i < (p + 1) * rows.size() / parts; ++i)
@@ -87,6 +99,37 @@ void cut_large(MatView<const float> x, std::size_t cap, Clustering& c) {
       ++c.cells;
     }
   }
+}
+
+// Puts `members`, rows of x, one after another: each is the nearest of those left to the one before
+// it, the first one the nearest to `from`. Returns the last row.
+const float* chain(MatView<const float> x, const float* from, std::span<std::uint32_t> members) {
+  for (std::size_t i = 0; i < members.size(); from = x.row(members[i++])) {
+    float least = std::numeric_limits<float>::infinity();
+    std::size_t nearest = i;
+    for (std::size_t j = i; j < members.size(); ++j) {
+      const float d2 = squared_distance(from, x.row(members[j]), x.cols);
+      if (d2 >= least) continue;
+      least = d2;
+      nearest = j;
+    }
+    std::swap(members[i], members[nearest]);
+  }
+  return from;
+}
+
+// The cells of each top one after another, near ones near each other: tops are renamed so.
+Groups cells_in_turn(const Matrix<float>& centres, Clustering& tops) {
+  const Matrix<float> means = means_of(centres.view(), tops.cell_of, tops.cells);
+  std::vector<std::uint32_t> turn(tops.cells), place(tops.cells);
+  std::iota(turn.begin(), turn.end(), 0u);
+  chain(means.view(), means.row(0), turn);
+  for (std::size_t t = 0; t < tops.cells; ++t) place[turn[t]] = static_cast<std::uint32_t>(t);
+  for (std::uint32_t& t : tops.cell_of) t = place[t];
+  Groups cells = group_by(tops.cell_of, tops.cells);
+  const float* last = centres.row(cells.members.front());
+  for (std::size_t t = 0; t < tops.cells; ++t) last = chain(centres.view(), last, cells.of(t));
+  return cells;
 }
 
 CellLevel describe(MatView<const float> x, std::span<const std::uint32_t> cell_of,
@@ -116,16 +159,18 @@ Cells build_cells(MatView<const float> x, const CellOptions& o, BuildClock& cloc
                            clock, distances);
   cut_large(x, kCap * ((x.rows + fine.cells - 1) / fine.cells), fine);
   const Matrix<float> centres = means_of(x, fine.cell_of, fine.cells);
-  const Clustering coarse = kmeans(centres.view(),
-                                   {.cells = o.tops,
-                                    .iterations = o.iterations,
-                                    .seed = o.seed,
-                                    .stream = ~o.stream,
-                                    .search = o.search},
-                                   clock, distances);
+  Clustering coarse = kmeans(centres.view(),
+                             {.cells = o.tops,
+                              .iterations = o.iterations,
+                              .seed = o.seed,
+                              .stream = ~o.stream,
+                              .search = o.search},
+                             clock, distances);
 
-  // Cells are renamed in the order of their tops, rows follow their cells.
-  const Groups by_top = group_by(coarse.cell_of, coarse.cells);
+  // Cells are renamed in their turn. Rows follow their cells and lie in each of them as on the way
+  // from the cell before to the next one: a block of rows that two cells share holds what is near
+  // both.
+  const Groups by_top = cells_in_turn(centres, coarse);
   std::vector<std::uint32_t> place(fine.cells);
   for (std::size_t i = 0; i < fine.cells; ++i)
     place[by_top.members[i]] = static_cast<std::uint32_t>(i);
@@ -134,7 +179,12 @@ Cells build_cells(MatView<const float> x, const CellOptions& o, BuildClock& cloc
     cell_of[i] = place[fine.cell_of[i]];
     top_of[i] = coarse.cell_of[fine.cell_of[i]];
   }
-  const Groups by_cell = group_by(cell_of, fine.cells);
+  Groups by_cell = group_by(cell_of, fine.cells);
+  std::vector<float> along(x.rows);
+  const auto centre = [&](std::size_t c) { return centres.row(by_top.members[c]); };
+  for (std::size_t c = 0; c < fine.cells; ++c)
+    sort_along(x, centre(c > 0 ? c - 1 : c), centre(std::min(c + 1, fine.cells - 1)), by_cell.of(c),
+               along);
 
   const std::vector<std::uint32_t> one(x.rows, 0);
   const Matrix<float> tops = means_of(x, top_of, coarse.cells);

@@ -34,8 +34,10 @@ struct CellLevel {
 };
 
 struct Cells {
-  std::vector<std::uint32_t> order;  // [n] key of each row: top by top, cell by cell
-  CellLevel top, cell;               // members of `cell` are rows of `order`
+  // [n] key of each row: top by top, cell by cell. Near tops, near cells of a top and near rows of
+  // two cells that meet lie near each other.
+  std::vector<std::uint32_t> order;
+  CellLevel top, cell;  // members of `cell` are rows of `order`
 };
 
 // Keys in the metric they are clustered in, x [n, any], n > 0. A cell larger than four times the

@@ -46,6 +46,22 @@ TEST(CellsTest, LargeCellsAreCut) {
     EXPECT_LE(cells.cell.begin[c + 1] - cells.cell.begin[c], 4 * 800 / 21 + 4);
 }
 
+TEST(CellsTest, WhatIsNearLiesNear) {
+  constexpr std::size_t kKeys = 2000;
+  Matrix<float> keys(kKeys, 3);  // on a line, in any order
+  const auto place = [](std::size_t i) { return 7919 * i % kKeys; };
+  for (std::size_t i = 0; i < kKeys; ++i)
+    for (std::size_t j = 0; j < 3; ++j) keys.row(i)[j] = static_cast<float>((j + 1) * place(i));
+  const Cells cells = build(keys, {.cells = 64, .tops = 9});
+  std::size_t way = 0;
+  for (std::size_t row = 1; row < kKeys; ++row) {
+    const std::size_t a = place(cells.order[row - 1]), b = place(cells.order[row]);
+    way += a < b ? b - a : a - b;
+  }
+  // There and back at most; in order of keys it would be a third of the line a step.
+  EXPECT_LT(way, 3 * kKeys);
+}
+
 TEST(CellsTest, SpreadIsRelativeToTheDistanceBetweenTops) {
   auto keys = testing::gaussian(400, 4, 5);
   for (std::size_t i = 0; i < 400; ++i) keys.row(i)[0] += i % 2 == 0 ? 100.0f : -100.0f;
