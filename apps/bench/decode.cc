@@ -279,6 +279,7 @@ bench::Result ContextBench::result(const Measured& m, double bandwidth) const {
                        m.times.ffn_ms + m.times.head_ms;
   x["other_ms"] = decode_ms - part(named);
   x["search_busy_ms"] = a.search_busy_ms / n;
+  add_search_parts(a, n, x);
   x["static_busy_ms"] = a.static_busy_ms / n;
   x["overlap_ms"] = a.overlap_ms / n;
   x["search_wait_ms"] = a.search_wait_ms / n;

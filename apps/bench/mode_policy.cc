@@ -140,6 +140,13 @@ double attended_mean(const ModelContext& context, const model::AttendStats& stat
   return static_cast<double>(stats.attended_keys) / steps / (c.full_layers() * c.n_heads);
 }
 
+void add_search_parts(const model::AttendStats& stats, double n, Json& metrics) {
+  metrics["search_cells_ms"] = stats.search_cells_ms / n;
+  metrics["search_pick_ms"] = stats.search_pick_ms / n;
+  metrics["search_floor_ms"] = stats.search_floor_ms / n;
+  metrics["search_filter_ms"] = stats.search_filter_ms / n;
+}
+
 double scanned_frac(const ModeRun& run, const model::AttendStats& stats) {
   if (run.mode->dense) return 1;
   if (stats.indexed_keys == 0) return 0;

@@ -20,6 +20,7 @@ rm -f "$out"/{decode,modes,others,recall}.jsonl
   -o "$out/modes.jsonl"
 "${decode[@]}" -c 32768,131072 -n 32 -r 2 --mode full,knn,retrieval,tail,pages \
   --index 'flat;qivf;qivf:metric=raw,probes=165' -o "$out/others.jsonl"
+/usr/bin/python3 "$here/parts.py" "$out/modes.jsonl" > "$out/parts.md"
 /usr/bin/python3 plots/latency_breakdown.py "$out/latency" "$out/modes.jsonl"
 /usr/bin/python3 plots/latency_breakdown.py "$out/others" "$out/others.jsonl"
 curve=("$bin/recall/ra-recall" curve -d "$work/qwen-128k.h5" --keys 128-130559 --test-queries last:64 --train 8192 -k 100 --batch group

@@ -473,6 +473,10 @@ model::AttendStats SparseAttention::decode(const model::AttendInput& in, MatView
     stats.search_busy_ms += log.search_ms;
     stats.static_busy_ms += log.static_ms;
     gather_busy += log.gather_ms;
+    stats.search_cells_ms += log.stats.times.cells;
+    stats.search_pick_ms += log.stats.times.pick;
+    stats.search_floor_ms += log.stats.times.floor;
+    stats.search_filter_ms += log.stats.times.filter;
     stats.distances += log.stats.distances;
     stats.bytes += log.stats.bytes;
     stats.hops += log.stats.hops;

@@ -10,6 +10,7 @@
 
 #include "kernels/codes.h"
 #include "kernels/ops.h"
+#include "lib/core/clock.h"
 #include "lib/core/error.h"
 #include "lib/index/row_fetch.h"
 #include "lib/index/sample_floor.h"
@@ -119,10 +120,13 @@ void SegmentList::probe(MatView<const float> queries, const ProbeOptions& o, Pro
   s.found.clear();
   if (queries.rows == 0) return;
   RA_CHECK(queries.rows <= kMostProbing);
+  Stopwatch watch;
   open_tops(queries, o, s, stats);
   gather_cells(s);
   score_cells(queries.rows, s, stats);
+  stats.times.cells += watch.lap();
   pick_cells(queries.rows, o, s);
+  stats.times.pick += watch.lap();
   stats.hops += static_cast<std::int64_t>(s.cells.size());
   if (segments_.front().key_codes().rows() == 0) {
     for (const ProbeScratch::Cell& c : s.cells) {
@@ -136,7 +140,9 @@ void SegmentList::probe(MatView<const float> queries, const ProbeOptions& o, Pro
   s.step = sample_sets_floor(s.key_blocks.size() * kKeys, o.keep, kSampled) ? kSampled : 1;
   find_floors(queries, o.keep, s, stats);
   keep_sampled(o.fetch, s);
+  stats.times.floor += watch.lap();
   keep_keys(queries.rows, o.fetch, s, stats);
+  stats.times.filter += watch.lap();
 }
 
 // The tops of all segments that look best to any query, in s.open; queries encoded on the way.

@@ -89,17 +89,34 @@ constexpr std::size_t shortlist_keep(std::size_t rerank, std::size_t k, std::siz
   return keep > k ? keep : k;
 }
 
+// Where the time of a search by cells goes, in ms.
+struct SearchTimes {
+  double cells = 0;   // scoring cells
+  double pick = 0;    // choosing some and asking for their keys
+  double floor = 0;   // a floor for each head, from a sample of these
+  double filter = 0;  // the others beside it
+  SearchTimes& operator+=(const SearchTimes& o) {
+    cells += o.cells;
+    pick += o.pick;
+    floor += o.floor;
+    filter += o.filter;
+    return *this;
+  }
+};
+
 struct SearchStats {
   std::int64_t distances = 0;  // inner products computed, summed over the query rows; centroids,
                                // routing, upper layers and codes included
   std::int64_t coded = 0;      // those of them on low-precision codes
   std::int64_t bytes = 0;      // vector bytes read; a shared scan reads once for the whole group
   std::int64_t hops = 0;       // nodes expanded or lists probed
+  SearchTimes times;           // `qivf` only
   SearchStats& operator+=(const SearchStats& o) {
     distances += o.distances;
     coded += o.coded;
     bytes += o.bytes;
     hops += o.hops;
+    times += o.times;
     return *this;
   }
 };

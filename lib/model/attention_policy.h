@@ -24,6 +24,8 @@ struct AttendStats {
   double search_ms = 0, gather_ms = 0, static_ms = 0, merge_ms = 0;  // exclusive parts
   double grow_ms = 0;                             // of search_ms: indexes took in decoded keys
   double search_busy_ms = 0, static_busy_ms = 0;  // sums may exceed the step
+  // Of search_busy_ms, where an index has cells: scoring and picking them, floors, the other keys.
+  double search_cells_ms = 0, search_pick_ms = 0, search_floor_ms = 0, search_filter_ms = 0;
   // Wall time in which both sources, retrieval with its hits and static set, were under way, and
   // how long the one that was done first waited for the other.
   double overlap_ms = 0, search_wait_ms = 0, static_wait_ms = 0;

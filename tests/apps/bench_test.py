@@ -224,6 +224,8 @@ def test_layers_sum_to_the_whole(model, words):
                      "work_bytes"):
             assert sum(l[name] for l in layers) == pytest.approx(m[name], rel=1e-9, abs=1e-9), (mode, name)
         assert m["overlap_ms"] == 0 == m["search_wait_ms"], "one source after the other"
+        parts = [m[f"search_{part}_ms"] for part in ("cells", "pick", "floor", "filter")]
+        assert all(p > 0 for p in parts) == (mode == "retrieval") and sum(parts) <= m["search_busy_ms"], "of qivf alone"
         assert (m["static_wait_ms"] > 0) == (mode == "retrieval")
     assert "layers" not in decode_modes(model, words)["full"]
     done = run("decode", "-m", model, "-f", words, "-c", 200, "-n", 2, "-r", 1, *STATIC, "--mode", "streaming", "--per-layer")
