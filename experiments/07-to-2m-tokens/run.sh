@@ -17,7 +17,7 @@ measure() {
 check=(--layers 5,12,18 --queries 16 -r 1 --mode knn,retrieval --index 'flat;qivf:probes=32')
 measure "${check[@]}" -o "$out/real.jsonl"
 measure "${check[@]}" --synthetic -o "$out/synthetic.jsonl"
-long=(--synthetic --cold --queries 4 -r 3 --mode 'full,streaming,knn,retrieval' --index 'flat:bits=8;qivf' -o "$out/attention.jsonl")
+long=(--synthetic --cold --queries 4 -r 9 --mode 'full,streaming,knn,retrieval' --index 'flat:bits=8;qivf' -o "$out/attention.jsonl")
 measure "${long[@]}" -c '131072-1048576*2' --layers 5,12,18
 measure "${long[@]}" -c 2097152 --layers 12
 "$bin/bench/ra-bench" attention -d "$dump" --synthetic --cold --queries 4 -r 3 -c 262144,1048576 --layers 5,12,18 --mode knn,retrieval \

@@ -15,10 +15,10 @@ run=(-m "$model" -f "$text" --rope-scaling yarn --rope-scale 4)
   --kv-out "$work/q128.kv" -o "$work/qwen-128k.h5"
 decode=("$bin/bench/ra-bench" decode "${run[@]}" --kv-in "$work/q128.kv" --trust-kv)
 rm -f "$out"/{decode,modes,others,recall}.jsonl
-"${decode[@]}" -c '2048-131072*2' -n 16 -r 3 --mode full -o "$out/decode.jsonl"
-"${decode[@]}" -c 4096,8192,16384,32768,131072 -n 32 -r 2 --mode full,streaming,knn,retrieval --index 'flat:bits=8;flat:bits=4;qivf' \
+"${decode[@]}" -c '2048-131072*2' -n 16 -r 5 --mode full -o "$out/decode.jsonl"
+"${decode[@]}" -c 4096,8192,16384,32768,131072 -n 32 -r 5 --mode full,streaming,knn,retrieval --index 'flat:bits=8;flat:bits=4;qivf' \
   -o "$out/modes.jsonl"
-"${decode[@]}" -c 32768,131072 -n 32 -r 2 --mode full,knn,retrieval,tail,pages \
+"${decode[@]}" -c 32768,131072 -n 32 -r 5 --mode full,knn,retrieval,tail,pages \
   --index 'flat;qivf;qivf:metric=raw,probes=165' -o "$out/others.jsonl"
 /usr/bin/python3 "$here/parts.py" "$out/modes.jsonl" > "$out/parts.md"
 /usr/bin/python3 plots/latency_breakdown.py "$out/latency" "$out/modes.jsonl"
