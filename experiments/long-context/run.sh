@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # What a decoded token of Qwen2.5-Coder-0.5B costs at 2K to 128K (YaRN), by mode, and what recall at 131,072 tokens lies behind it.
-# The prefill takes 17 minutes with AMX, 40 without, and is kept in out/long-context; the rest about 20, half of it the graphs.
+# The prefill takes 17 minutes with AMX, 40 without, and is kept in out/long-context; the rest about 30, a third of it the graphs.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 bin=${RA_BIN:-build/release/apps}
@@ -14,12 +14,13 @@ run=(-m "$model" -f "$text" --rope-scaling yarn --rope-scale 4)
 [[ -e $work/qwen-128k.h5 ]] || "$bin/dump/ra-dump" "${run[@]}" -n 131072 --layers 2,7,12,16,20,22 --queries all \
   --kv-out "$work/q128.kv" -o "$work/qwen-128k.h5"
 decode=("$bin/bench/ra-bench" decode "${run[@]}" --kv-in "$work/q128.kv" --trust-kv)
-rm -f "$out"/{decode,modes,others,recall}.jsonl
+rm -f "$out"/{decode,modes,others,faiss,recall}.jsonl
 "${decode[@]}" -c '2048-131072*2' -n 16 -r 5 --mode full -o "$out/decode.jsonl"
 "${decode[@]}" -c 4096,8192,16384,32768,131072 -n 32 -r 5 --mode full,streaming,knn,retrieval --index 'flat:bits=8;flat:bits=4;qivf' \
   -o "$out/modes.jsonl"
 "${decode[@]}" -c 32768,131072 -n 32 -r 5 --mode full,knn,retrieval,tail,pages \
   --index 'flat;qivf;qivf:metric=raw,probes=165' -o "$out/others.jsonl"
+"${decode[@]}" -c 131072 -n 16 -r 2 --mode full,ivf,retrieval --index 'ivf:probes=128;qivf' -o "$out/faiss.jsonl"
 /usr/bin/python3 "$here/parts.py" "$out/modes.jsonl" > "$out/parts.md"
 /usr/bin/python3 plots/latency_breakdown.py "$out/latency" "$out/modes.jsonl"
 /usr/bin/python3 plots/latency_breakdown.py "$out/others" "$out/others.jsonl"
