@@ -121,9 +121,8 @@ bench::Result result_of(const Measured& m, const store::DumpReader& dump, const 
       {"mahalanobis_sq_q_mean", m.query_distance ? Json(*m.query_distance) : Json(nullptr)},
       {"work_distances", static_cast<double>(a.distances) / n},
       {"work_bytes", static_cast<double>(a.bytes) / n},
-      {"work_hops", static_cast<double>(a.hops) / n},
-      {"search_busy_ms", a.search_busy_ms / n}};
-  add_search_parts(a, n, r.metrics);
+      {"work_hops", static_cast<double>(a.hops) / n}};
+  add_search_times(a, n, r.metrics);
   r.samples["attention_ms"] = m.ms;
   return r;
 }

@@ -278,8 +278,7 @@ bench::Result ContextBench::result(const Measured& m, double bandwidth) const {
   const double named = m.times.qkv_ms + m.times.attend_ms - attend_rest + m.times.proj_ms +
                        m.times.ffn_ms + m.times.head_ms;
   x["other_ms"] = decode_ms - part(named);
-  x["search_busy_ms"] = a.search_busy_ms / n;
-  add_search_parts(a, n, x);
+  add_search_times(a, n, x);
   x["static_busy_ms"] = a.static_busy_ms / n;
   x["overlap_ms"] = a.overlap_ms / n;
   x["search_wait_ms"] = a.search_wait_ms / n;

@@ -140,7 +140,8 @@ double attended_mean(const ModelContext& context, const model::AttendStats& stat
   return static_cast<double>(stats.attended_keys) / steps / (c.full_layers() * c.n_heads);
 }
 
-void add_search_parts(const model::AttendStats& stats, double n, Json& metrics) {
+void add_search_times(const model::AttendStats& stats, double n, Json& metrics) {
+  metrics["search_busy_ms"] = stats.search_busy_ms / n;
   metrics["search_cells_ms"] = stats.search_cells_ms / n;
   metrics["search_pick_ms"] = stats.search_pick_ms / n;
   metrics["search_floor_ms"] = stats.search_floor_ms / n;

@@ -55,8 +55,9 @@ void add_limits(const ModeRun& run, Json& config);
 // Keys attended beside the static set, mean over query heads and layers, of `steps` tokens.
 double attended_mean(const ModelContext& context, const model::AttendStats& stats, double steps);
 
-// Adds what searches by cells spent on each of their parts, per one of `n`.
-void add_search_parts(const model::AttendStats& stats, double n, Json& metrics);
+// Adds what the threads spent on searches, and those by cells on each of their parts, per one of
+// `n`.
+void add_search_times(const model::AttendStats& stats, double n, Json& metrics);
 
 // Share of the indexed keys that a query head's inner products touched.
 double scanned_frac(const ModeRun& run, const model::AttendStats& stats);
