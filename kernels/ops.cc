@@ -44,6 +44,7 @@ constexpr OpTable make_table() {
       .score_codes = score_codes<Matrix>,
       .codes_at_least = codes_at_least<Matrix>,
       .encode_query = encode_query<Vector>,
+      .log_mass = log_mass<Vector>,
       .kth_largest = kth_largest<Vector>,
       .at_least = at_least<Vector>,
       .largest = largest<Vector>,

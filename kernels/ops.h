@@ -15,6 +15,7 @@
 #include "kernels/gemm_gated.h"
 #include "kernels/gemv.h"
 #include "kernels/level.h"
+#include "kernels/mass.h"
 #include "kernels/multiply_peak.h"
 #include "kernels/norm.h"
 #include "kernels/quant.h"
@@ -45,6 +46,7 @@ struct OpTable {
   std::size_t (*codes_at_least)(const CodeArgs& a, const float* floors,
                                 std::uint32_t* rows) noexcept;  // codes.h
   float (*encode_query)(const float* y, std::size_t n, std::int8_t* out) noexcept;
+  void (*log_mass)(const MassArgs& a, float* out) noexcept;  // mass.h
   float (*kth_largest)(const float* scores, std::size_t n, std::size_t m,
                        float* scratch) noexcept;  // select.h
   std::size_t (*at_least)(const float* scores, std::size_t n, float floor, std::size_t most,

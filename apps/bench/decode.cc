@@ -310,7 +310,7 @@ bench::Result ContextBench::result(const Measured& m, double bandwidth) const {
 }  // namespace
 
 int run_decode(const DecodeOptions& o, const cli::CommonOptions& common) {
-  const std::vector<ModeRun> wanted = mode_runs(o.sparse);
+  const std::vector<ModeRun> wanted = mode_runs(o.sparse, o.model.on_cpu());
   const std::vector<std::int64_t> contexts = parse_contexts(o.model.contexts);
   for (const std::int64_t c : contexts)
     if (c <= o.n_decode)

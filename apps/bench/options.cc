@@ -64,6 +64,15 @@ void check_select(const SparseModeOptions& o) {
                "that one chooses keys for each head: use --select head");
 }
 
+// Keys worth reading of an index that can tell them, unless something else was asked for.
+constexpr double kShare = 3e-4;
+
+double share_of(const SparseModeOptions& o, const ModeRun& run, bool on_cpu) {
+  const bool can = run.sparse.group && run.sparse.index->by_share && on_cpu;
+  const bool other = o.k_given || run.sparse.effort > 0;
+  return can ? o.share.value_or(other ? 0 : kShare) : 0;
+}
+
 // Pages and estimates of a tail are each head's own.
 bool selects_for_group(const SparseModeOptions& o, const ModeRun& run) {
   if (o.select == "head" || run.mode->whole || run.mode->tail || run.measured || o.cut.active())
@@ -92,6 +101,7 @@ void bind(CLI::App& app, SparseModeOptions& o) {
                  "hnsw:ef=200 is still lifted");
   app.add_option("-k", o.k, "Keys retrieved per query head")
       ->check(CLI::Range(1, 1 << 20))
+      ->each([&o](const std::string&) { o.k_given = true; })
       ->capture_default_str();
   app.add_option(
          "--select", o.select,
@@ -100,6 +110,12 @@ void bind(CLI::App& app, SparseModeOptions& o) {
          "flat with codes). Modes tail and pages: always head")
       ->check(CLI::IsMember({"auto", "head", "group"}))
       ->capture_default_str();
+  app.add_option("--share", o.share,
+                 fmt::format("Where a group attends together to what qivf finds: instead of k all "
+                             "keys that would take this share of a head's attention, sink and "
+                             "window counted; 0 = k. Default {} unless -k or probes= is given",
+                             kShare))
+      ->check(CLI::Range(0.0, 0.5));
   app.add_option(
          "--budget", o.budget,
          "Keys of each query head: k (uniform), or k on average over all heads and layers, "
@@ -286,7 +302,7 @@ void bind(CLI::App& app, CompareOptions& o) {
       ->capture_default_str();
 }
 
-std::vector<ModeRun> mode_runs(const SparseModeOptions& o) {
+std::vector<ModeRun> mode_runs(const SparseModeOptions& o, bool on_cpu) {
   check_select(o);
   std::vector<index::IndexSpec> given;
   if (!o.index.empty())
@@ -334,6 +350,7 @@ std::vector<ModeRun> mode_runs(const SparseModeOptions& o) {
       if (mode.whole) run.sparse.k = run.sparse.effort;
       run.measured = o.budget == "measured" && !mode.whole;
       run.sparse.group = selects_for_group(o, run);
+      run.sparse.share = share_of(o, run, on_cpu);
       run.index_text = spec.spec.text();
       runs.push_back(run);
     }
@@ -341,6 +358,10 @@ std::vector<ModeRun> mode_runs(const SparseModeOptions& o) {
   for (const auto& spec : given)
     if (!used.contains(spec.spec.name))
       fail_usage("--index", fmt::format("no chosen mode uses '{}'", spec.spec.name));
+  if (o.share.value_or(0) > 0 &&
+      std::ranges::none_of(runs, [](const ModeRun& run) { return run.sparse.share > 0; }))
+    fail_usage("--share", "no chosen mode finds keys by their share of attention",
+               "retrieval with qivf does, by groups (--select) and on the CPU");
   return runs;
 }
 

@@ -20,7 +20,9 @@ struct SparseModeOptions {
   std::vector<std::string> modes{"full", "streaming", "knn", "ivf", "hnsw", "retrieval"};
   std::string index;  // replaces the default index of the modes of its type, and of retrieval
   int k = 100, sink = 128, window = 512, flush = 1024;
-  attention::HitCut cut;  // of the k
+  bool k_given = false;
+  std::optional<double> share;  // none: the default where neither k nor an effort is given
+  attention::HitCut cut;        // of the k
   std::string budget = "uniform", select = "auto";
   std::string schedule = "parallel";
   std::int64_t train = 2048;  // most prompt positions whose queries train an index
@@ -93,7 +95,8 @@ struct ModeRun {
 };
 // Modes in the order given. `--index SPEC` applies to the mode whose default index has the same
 // type, keeping that default's keys where it gives none, and to retrieval. Throws Error{kUsage}.
-std::vector<ModeRun> mode_runs(const SparseModeOptions& o);
+// on_cpu: whether the CPU attends to the static set.
+std::vector<ModeRun> mode_runs(const SparseModeOptions& o, bool on_cpu = true);
 // A mode that retrieves k keys needs them outside the static set of `cached` positions. Throws
 // Error{kUsage}.
 void check_k(const SparseModeOptions& o, const std::vector<ModeRun>& runs, std::int64_t cached);

@@ -328,6 +328,7 @@ std::vector<ModeRun> with_full_first(const QualityOptions& o, std::vector<ModeRu
   SparseModeOptions only_full = o.sparse;
   only_full.modes = {"full"};
   only_full.index.clear();
+  only_full.share.reset();
   std::vector<ModeRun> out = mode_runs(only_full);
   out.insert(out.end(), runs.begin(), runs.end());
   return out;
@@ -341,7 +342,7 @@ int run_quality(const QualityOptions& given, const cli::CommonOptions& common) {
   o.depths.erase(std::unique(o.depths.begin(), o.depths.end()), o.depths.end());
   if (o.n_score == 0 && o.needles == 0)
     fail_usage("--n-score", "nothing to do", "score tokens with --n-score or ask with --needle");
-  const std::vector<ModeRun> wanted = mode_runs(o.sparse);
+  const std::vector<ModeRun> wanted = mode_runs(o.sparse, o.model.on_cpu());
   const std::vector<ModeRun> runs = with_full_first(o, wanted);
   const std::vector<std::int64_t> contexts = parse_contexts(o.model.contexts);
   std::optional<bench::NeedleSet> set;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <utility>
 
 #include "kernels/ops.h"
@@ -46,6 +47,7 @@ SparseAttention::SparseAttention(const AttentionShape& shape, const SparseOption
                  ? std::clamp(threads() / shape.kv_heads, 1, std::max(1, shape.group() / 2))
                  : std::clamp((threads() + shape.kv_heads - 1) / shape.kv_heads, 1, shape.group());
   RA_CHECK(!options.group || (!options.cut.active() && !options.tail));
+  RA_CHECK(options.share == 0 || (options.group && options.index && options.index->by_share));
   if (options.index) indexes_.emplace(shape, *options.index);
   if (options.index && options.tail) tails_.emplace(shape);
   buffers_.resize(size(shape.kv_heads * parts_));
@@ -134,14 +136,14 @@ SparseAttention::Ranges SparseAttention::make_ranges(const model::AttendInput& i
   return {begin_, end, std::max(end, window)};
 }
 
-void SparseAttention::attend_static(const model::AttendInput& in, const Ranges& at, int kv_head,
+void SparseAttention::attend_static(const model::AttendInput& in, const Ranges& at, Part heads,
                                     TaskLog& log) {
   const auto start = Clock::now();
-  const std::size_t first_head = size(kv_head * shape_.group());
+  const std::size_t first_head = size(heads.first);
   kernels::PartialArgs args{.q = in.q.row(0) + first_head * size(shape_.head_dim),
                             .q_stride = size(shape_.head_dim),
-                            .group = size(shape_.group()),
-                            .kv = in.cache->rows(in.layer, kv_head),
+                            .group = size(heads.count),
+                            .kv = in.cache->rows(in.layer, heads.first / shape_.group()),
                             .scale = in.scale,
                             .out = &static_parts_[first_head],
                             .exact_f32 = exact_f32()};
@@ -267,16 +269,26 @@ void SparseAttention::search_group(const model::AttendInput& in, const Ranges& a
     return index::RowFetch::Rows{static_cast<const std::byte*>(rows) + size(at.sink) * bytes,
                                  bytes};
   };
+  std::vector<float>& held = buffers_[size(kv_head * parts_ + part)].held;
+  held.clear();
+  for (const kernels::Partial& fixed :
+       std::span(static_parts_).subspan(size(heads.first), size(heads.count)))
+    held.push_back(fixed.max + std::log(fixed.sum));
   const index::RowFetch fetch{found_rows(kv.k, kv.head_dim), found_rows(kv.v, kv.value_dim)};
   const auto search_heads = [&](int head, int count, index::Shortlist& found) {
     const int row = head - kv_head * shape_.group();
     const std::size_t slot = indexes_->slot(in.layer, kv_head, row), dim = size(shape_.head_dim);
+    const index::AttentionShare share{
+        .least = static_cast<float>(options_.share),
+        .scale = in.scale,
+        .held = std::span<const float>(held).subspan(size(head - heads.first), size(count))};
     const index::SearchParams params{
         .k = options_.k,
         .effort = options_.effort,
         .ranked = false,
         .heads = std::span(group_heads_).subspan(size(row), size(count)),
-        .fetch = &fetch};
+        .fetch = &fetch,
+        .share = options_.share > 0 ? &share : nullptr};
     log.stats += indexes_->at(slot).shortlist({in.q.row(0) + size(head) * dim, size(count), dim},
                                               params, scratch_of(slot, part, thread), found);
   };
@@ -339,7 +351,7 @@ void SparseAttention::attend_group(const model::AttendInput& in, int kv_head, in
                                    .scale = in.scale,
                                    .out = &found_parts_[size(heads.first)],
                                    .exact_f32 = exact_f32()});
-  log.kv_rows = std::ssize(ids);
+  log.kv_rows += std::ssize(ids);
   log.attended = heads.count * std::ssize(ids);
   log.gather_ms = ms_since(start);
 }
@@ -417,8 +429,12 @@ model::AttendStats SparseAttention::decode(const model::AttendInput& in, MatView
   const Ranges at = make_ranges(in);
   const double grow_ms = indexes_ && indexes_->grows() ? ms_since(grow_start) : 0;
   const int searches = indexes_ && !indexes_->empty() ? shape_.kv_heads * parts_ : 0;
-  // A static set that another device attends to is one task, which nobody here has.
-  std::vector<TaskLog> logs(size(searches + (static_source_ != nullptr ? 1 : shape_.kv_heads)));
+  // A search that asks what the static set holds attends to it first, unless all have done so. A
+  // static set that another device attends to is one task, which nobody here has.
+  const bool static_first = options_.share > 0 && searches > 0 && !options_.sequential;
+  std::vector<TaskLog> logs(size(searches + (static_first                ? 0
+                                             : static_source_ != nullptr ? 1
+                                                                         : shape_.kv_heads)));
   // The searches come first: they are the longer tasks. How many hits are attended may depend on
   // the static set's part; then they wait for it.
   const auto start = Clock::now();
@@ -428,8 +444,9 @@ model::AttendStats SparseAttention::decode(const model::AttendInput& in, MatView
     TaskLog& log = logs[task];
     log.begin_ms = ms_since(start);
     if (t >= searches) {
-      attend_static(in, at, t - searches, log);
+      attend_static(in, at, {(t - searches) * shape_.group(), shape_.group()}, log);
     } else if (options_.group) {
+      if (static_first) attend_static(in, at, part_of(kv_head, part), log);
       search_group(in, at, kv_head, part, thread, log);
       attend_group(in, kv_head, part, log);
     } else {
@@ -483,7 +500,7 @@ model::AttendStats SparseAttention::decode(const model::AttendInput& in, MatView
     stats.attended_keys += log.attended;
     kv_rows += log.kv_rows;
   }
-  if (searches > 0) {
+  if (searches > 0 && !static_first) {
     const auto found = std::span(logs).first(size(searches)),
                fixed = std::span(logs).subspan(size(searches));
     const Span search = span_of(found), fixed_set = span_of(fixed);

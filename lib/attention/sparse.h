@@ -37,7 +37,10 @@ namespace ra::attention {
 struct SparseOptions {
   int sink = 128, window = 512;  // positions always attended: the first and the last
   int k = 100;                   // keys retrieved per query head
-  bool group = false;       // attended by all heads that search together; needs no cut, no tail
+  bool group = false;  // attended by all heads that search together; needs no cut, no tail
+  // With `group`, of an index that is `by_share`: instead of k all keys that would take this share
+  // of a head's attention. The static set comes first then; no device may attend to it.
+  double share = 0;
   HitCut cut = {};          // which of them are attended
   int effort = 0;           // 0 = the index's default
   bool tail = false;        // estimate attention to the keys not retrieved (tail_cells.h)
@@ -84,7 +87,10 @@ class SparseAttention : public model::AttentionPolicy {
 
   // Who attends to the static set; null: this object, on the CPU. It must outlive the next
   // attend().
-  void set_static_source(StaticSource* source) { static_source_ = source; }
+  void set_static_source(StaticSource* source) {
+    RA_CHECK(source == nullptr || options_.share == 0);
+    static_source_ = source;
+  }
 
   const SparseOptions& options() const { return options_; }
   // Whether a measured budget gave every head a k of its own.
@@ -124,6 +130,7 @@ class SparseAttention : public model::AttentionPolicy {
   struct BufferScratch {
     Matrix<float> keys;  // of an int8 cache
     std::vector<float> scores, together;
+    std::vector<float> held;  // [heads of the part] ln of the static set's mass
     std::vector<std::uint32_t> ids;
     std::vector<std::uint8_t> wanted;  // [keys of the buffer] by any head
     index::CutScratch cut;
@@ -164,7 +171,7 @@ class SparseAttention : public model::AttentionPolicy {
   void attend_hits(const model::AttendInput& in, const Ranges& at, int kv_head, int part,
                    TaskLog& log);
   void add_tail(const model::AttendInput& in, int kv_head, int part, TaskLog& log);
-  void attend_static(const model::AttendInput& in, const Ranges& at, int kv_head, TaskLog& log);
+  void attend_static(const model::AttendInput& in, const Ranges& at, Part heads, TaskLog& log);
   void finish_static(const model::AttendInput& in, const Ranges& at, Clock::time_point start,
                      TaskLog& log);
 

@@ -2,6 +2,7 @@
 #include "lib/index/cell_segment.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "kernels/codes.h"
@@ -19,6 +20,8 @@ CellSegment::CellSegment(MatView<const float> keys, const Cells& cells, std::uin
       first_cell_block_(static_cast<std::uint32_t>((top_.count() + kernels::kCodeKeys - 1) /
                                                    kernels::kCodeKeys)) {
   RA_CHECK(keys.rows == order_.size() && keys.rows > 0 && keys.rows <= kMostSegmentKeys);
+  for (std::size_t c = 0; c < cell_.count(); ++c)
+    log_sizes_.push_back(std::log(static_cast<float>(cell_.size(c))));
   std::vector<std::uint32_t> top_rows;  // begin of the tops, in rows
   for (const std::uint32_t c : top_.begin) top_rows.push_back(cell_.begin[c]);
   const Matrix<float> tops = cell_means(keys, cells.order, top_rows),
@@ -41,12 +44,14 @@ CellSegment::CellSegment(MatView<const float> keys, const Cells& cells, std::uin
 
 std::size_t CellSegment::bytes() const {
   return order_.size() * sizeof(order_[0]) + top_.bytes() + cell_.bytes() +
-         centre_.size() * sizeof(float) + mean_codes_.bytes() + key_codes_.bytes();
+         (log_sizes_.size() + centre_.size()) * sizeof(float) + mean_codes_.bytes() +
+         key_codes_.bytes();
 }
 
 std::size_t CellSegment::bytes_of(std::size_t keys, std::size_t dim, std::size_t cells,
                                   std::size_t tops, int key_bits) {
-  const std::size_t levels = (2 * cells + 1 + 2 * tops + 1) * sizeof(float);  // begin and spread
+  // begin and spread, and the logarithms of sizes
+  const std::size_t levels = (3 * cells + 1 + 2 * tops + 1) * sizeof(float);
   return keys * sizeof(std::uint16_t) + levels + dim * sizeof(float) +
          KeyCodes::bytes_of(tops + kernels::kCodeKeys + cells, dim, 8) +
          (key_bits > 0 ? KeyCodes::bytes_of(keys, dim, key_bits) : 0);

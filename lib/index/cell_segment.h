@@ -30,6 +30,7 @@ class CellSegment {
   // Members of `top` are cells, those of `cell` rows.
   const CellLevel& top() const { return top_; }
   const CellLevel& cell() const { return cell_; }
+  const float* log_sizes() const { return log_sizes_.data(); }  // [cells] ln of their rows
   std::size_t bytes() const;
   // The same of `keys` keys in `cells` cells under `tops`.
   static std::size_t bytes_of(std::size_t keys, std::size_t dim, std::size_t cells,
@@ -53,6 +54,7 @@ class CellSegment {
   std::uint32_t first_key_;
   std::vector<std::uint16_t> order_;  // key of each row, from first_key on
   CellLevel top_, cell_;
+  std::vector<float> log_sizes_;
   std::uint32_t first_cell_block_;
   std::vector<float> centre_;  // [dim] what codes are relative to
   KeyCodes mean_codes_, key_codes_;

@@ -64,6 +64,10 @@ int key_bits_of(const ParamReader& params) {
   return codes == "none" ? 0 : std::stoi(codes);
 }
 
+// Where keys are kept by what they are worth, a cell promises what a key at twice `reach` would
+// score.
+constexpr float kShareReach = 2;
+
 // How many cells and top cells a segment gets, by its number of keys.
 class CellNumbers {
  public:
@@ -246,19 +250,22 @@ SearchStats QivfIndex::search(MatView<const float> queries, const SearchParams& 
   return stats;
 }
 
-// Nothing is scored again.
+// Nothing is scored again. Two or three queries by number miss what others would bring, so one goes
+// the long way; by share none has to.
 SearchStats QivfIndex::shortlist(MatView<const float> queries, const SearchParams& p,
                                  SearchScratch& scratch, Shortlist& list) const {
-  if (key_bits_ == 0 || queries.rows == 1 || queries.rows > kMostProbing)
+  const bool by_share = p.share != nullptr && reach_ > 0;
+  if (key_bits_ == 0 || (queries.rows == 1 && !by_share) || queries.rows > kMostProbing)
     return VectorIndex::shortlist(queries, p, scratch, list);
   auto& s = static_cast<QivfScratch&>(scratch);
   SearchStats stats;
   list_.probe(queries,
               {.probes = probes(p.effort),
                .open = open_,
-               .reach = reach_,
+               .reach = by_share ? kShareReach * reach_ : reach_,
                .keep = shortlist_keep(rerank_, static_cast<std::size_t>(p.k), queries.rows),
-               .fetch = p.fetch},
+               .fetch = p.fetch,
+               .share = by_share ? p.share : nullptr},
               s.probe, stats);
   list.ids.assign(s.probe.found.begin(), s.probe.found.end());
   list.floors.assign(s.probe.floors.begin(), s.probe.floors.end());
@@ -361,6 +368,10 @@ std::size_t qivf_segment(const ParamReader& params, std::size_t first) {
 }
 
 bool qivf_for_group(const ParamReader& params) { return key_bits_of(params) > 0; }
+
+bool qivf_by_share(const ParamReader& params) {
+  return key_bits_of(params) > 0 && params.number("reach") > 0;
+}
 
 std::size_t qivf_bytes(const KeyShape& shape, const ParamReader& params) {
   const CellNumbers numbers(params);

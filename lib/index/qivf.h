@@ -20,6 +20,8 @@ namespace ra::index {
 
 std::span<const ParamInfo> qivf_params();
 bool qivf_for_group(const ParamReader& params);  // with codes
+bool qivf_by_share(
+    const ParamReader& params);  // with codes, and cells that promise more than their means
 std::size_t qivf_bytes(const KeyShape& shape, const ParamReader& params);
 // Keys of the piece that begins at key `first`: `segment` of them up to four times as many, then
 // four times, from sixteen times on eight times as many, kMostSegmentKeys at most. Each piece costs

@@ -41,6 +41,7 @@ std::vector<IndexType> make_types() {
                    .restore = restore_qivf,
                    .segment = qivf_segment,
                    .for_group = qivf_for_group,
+                   .by_share = qivf_by_share,
                    .bytes = qivf_bytes});
   types.push_back({.name = "qscan",
                    .help = "scan of low-rank codes in the metric of the training queries",
@@ -187,6 +188,7 @@ IndexSpec check_index_spec(const Spec& spec) {
   if (out.type->segment != nullptr) out.segment = out.type->segment(reader, 0);
   if (out.type->for_group != nullptr)
     out.for_group = out.share_group && out.type->for_group(reader);
+  if (out.type->by_share != nullptr) out.by_share = out.share_group && out.type->by_share(reader);
   if (out.type->lists != nullptr) out.lists = out.type->lists(reader);
   if (out.type->effort_key.empty()) {
     out.efforts = {0};

@@ -33,6 +33,8 @@ struct IndexType {
   // Whether a search reads keys for the whole group, which then best attends to what it finds
   // together (VectorIndex::shortlist). nullptr: each query searches by itself.
   bool (*for_group)(const ParamReader& params) = nullptr;
+  // Whether its shortlist can hold what is worth reading (SearchParams::share). nullptr: it cannot.
+  bool (*by_share)(const ParamReader& params) = nullptr;
   // See index_bytes.
   std::size_t (*bytes)(const KeyShape& shape, const ParamReader& params) = nullptr;
 };
@@ -53,6 +55,7 @@ struct IndexSpec {
   bool needs_queries = false;  // query_aware or metric=query (the default or given)
   std::vector<int> efforts;    // of the effort key, in the order given; {0} if there is none
   bool for_group = false;      // IndexType::for_group, of an index that the group shares
+  bool by_share = false;       // IndexType::by_share, likewise
   std::size_t segment = 0;     // keys of the first piece; 0: the type cannot grow
   std::size_t lists = 0;       // best keys of each training query that BuildInput::lists may have
   // Keys of the piece that begins at key `first`. Requires segment > 0.

@@ -23,6 +23,10 @@ constexpr std::uint32_t kKeys = kernels::kCodeKeys;
 // whose scores are never written down.
 constexpr std::size_t kSampled = 4;
 
+// A cell is read where a key at the reach of its promise would take this many times the share that
+// makes a key worth reading.
+constexpr float kCellShares = 2;
+
 template <class T>
 T* fit(std::vector<T>& v, std::size_t n) {
   if (v.size() < n) v.resize(n);
@@ -81,6 +85,12 @@ float floor_by_code(float floor, float base, float unit) {
   return least - 1e-5f * std::abs(least);
 }
 
+// ln(exp(a) + exp(b)).
+float log_add(float a, float b) {
+  const float most = std::max(a, b);
+  return std::isinf(most) ? most : most + std::log1p(std::exp(std::min(a, b) - most));
+}
+
 void keep_key(std::uint32_t key, const RowFetch* fetch, std::vector<std::uint32_t>& found) {
   found.push_back(key);
   if (fetch != nullptr) fetch->ask(key);
@@ -124,7 +134,12 @@ void SegmentList::probe(MatView<const float> queries, const ProbeOptions& o, Pro
   gather_cells(s);
   score_cells(queries.rows, s, stats);
   stats.times.cells += watch.lap();
-  pick_cells(queries.rows, o, s);
+  if (o.share != nullptr) {
+    set_floors(queries.rows, o, s);
+    pick_by_share(queries.rows, s);
+  } else {
+    pick_cells(queries.rows, o, s);
+  }
   stats.times.pick += watch.lap();
   stats.hops += static_cast<std::int64_t>(s.cells.size());
   if (segments_.front().key_codes().rows() == 0) {
@@ -136,8 +151,15 @@ void SegmentList::probe(MatView<const float> queries, const ProbeOptions& o, Pro
     }
     return;
   }
+  encode_for_keys(queries, s);
+  if (o.share != nullptr) {
+    s.step = 0;
+    keep_keys(queries.rows, o.fetch, s, stats);
+    stats.times.filter += watch.lap();
+    return;
+  }
   s.step = sample_sets_floor(s.key_blocks.size() * kKeys, o.keep, kSampled) ? kSampled : 1;
-  find_floors(queries, o.keep, s, stats);
+  find_floors(queries.rows, o.keep, s, stats);
   keep_sampled(o.fetch, s);
   stats.times.floor += watch.lap();
   keep_keys(queries.rows, o.fetch, s, stats);
@@ -260,13 +282,85 @@ void SegmentList::pick_cells(std::size_t group, const ProbeOptions& o, ProbeScra
   }
 }
 
-// s.sample = scores of every s.step-th of the key blocks, queries encoded on the way, and from them
-// s.floors: about `keep` of all rows reach them.
-void SegmentList::find_floors(MatView<const float> queries, std::size_t keep, ProbeScratch& s,
-                              SearchStats& stats) const {
+// s.floors = scores of keys that take o.share of a query, by what the open cells hold beside what
+// is attended to anyway; s.cell_floors = promises of cells that are to be read.
+void SegmentList::set_floors(std::size_t group, const ProbeOptions& o, ProbeScratch& s) const {
+  const AttentionShare& share = *o.share;
+  RA_CHECK(share.held.size() == group && share.least > 0 && share.scale > 0 && o.reach > 0);
+  const std::size_t stride = s.cell_blocks.size() * kKeys;
+  float *spread = fit(s.cell_spread, stride), *log_size = fit(s.cell_log_size, stride),
+        *mass = fit(s.mass, group);
+  s.floors.assign(share.held.begin(), share.held.end());
+  for (const ProbeScratch::Part& part : s.cell_parts) {
+    const CellSegment& segment = segments_[part.segment];
+    const CellLevel& cell = segment.cell();
+    const std::size_t at = part.first * kKeys, count = (part.last - part.first) * kKeys;
+    std::fill_n(spread + at, count, 0.0f);
+    std::fill_n(log_size + at, count, 0.0f);
+    for (std::size_t b = part.first; b < part.last; ++b) {
+      const std::size_t c = s.cell_blocks[b] * kKeys, cells = std::min(kKeys + c, cell.count()) - c;
+      std::copy_n(cell.spread.data() + c, cells, spread + b * kKeys);
+      std::copy_n(segment.log_sizes() + c, cells, log_size + b * kKeys);
+    }
+    kernels::ops().log_mass({.promise = &s.promise[at],
+                             .stride = stride,
+                             .group = group,
+                             .n = count,
+                             .gain = &s.spread[part.segment * group],
+                             .spread = spread + at,
+                             .log_size = log_size + at,
+                             .scale = share.scale,
+                             .reach = o.reach},
+                            mass);
+    for (std::size_t r = 0; r < group; ++r) s.floors[r] = log_add(s.floors[r], mass[r]);
+  }
+  s.cell_floors.resize(group);
+  for (std::size_t r = 0; r < group; ++r) {
+    s.floors[r] = (s.floors[r] + std::log(share.least)) / share.scale;
+    s.cell_floors[r] = s.floors[r] + std::log(kCellShares) / share.scale;
+  }
+}
+
+// s.cells = the cells that reach any query's floor; s.key_blocks = their rows.
+void SegmentList::pick_by_share(std::size_t group, ProbeScratch& s) const {
+  const std::size_t stride = s.cell_blocks.size() * kKeys;
+  std::uint32_t* at = fit(s.rows, stride);
+  const std::size_t count = kernels::ops().group_at_least({s.promise.data(), stride, group, stride},
+                                                          s.cell_floors.data(), at);
+  s.cells.clear();
+  s.key_blocks.clear();
+  s.key_parts.clear();
+  std::size_t j = 0;
+  for (const ProbeScratch::Part& open : s.cell_parts) {
+    const CellSegment& segment = segments_[open.segment];
+    const CellLevel& cell = segment.cell();
+    ProbeScratch::Part part{open.segment, s.key_blocks.size(), s.key_blocks.size()};
+    for (; j < count && at[j] < open.last * kKeys; ++j) {
+      const std::uint32_t c = s.cell_blocks[at[j] / kKeys] * kKeys + at[j] % kKeys;
+      if (c >= cell.count()) continue;
+      segment.prefetch_rows(cell.begin[c], cell.begin[c + 1]);
+      s.cells.push_back({static_cast<std::uint32_t>(open.segment), c});
+      add_blocks(cell.begin[c], cell.begin[c + 1], part, s.key_blocks);
+    }
+    if (part.last > part.first) s.key_parts.push_back(part);
+  }
+}
+
+// The queries' codes for the keys of each part.
+void SegmentList::encode_for_keys(MatView<const float> queries, ProbeScratch& s) const {
   const std::size_t group = queries.rows, parts = s.key_parts.size();
   std::int8_t* codes = fit(s.key_codes, parts * group * key_rank());
   float* units = fit(s.key_units, parts * group);
+  for (std::size_t p = 0; p < parts; ++p)
+    encode(segments_[s.key_parts[p].segment].key_codes(), queries, codes + p * group * key_rank(),
+           units + p * group);
+}
+
+// s.sample = scores of every s.step-th of the key blocks, and from them s.floors: about `keep` of
+// all rows reach them.
+void SegmentList::find_floors(std::size_t group, std::size_t keep, ProbeScratch& s,
+                              SearchStats& stats) const {
+  const std::size_t parts = s.key_parts.size();
   s.sampled.clear();
   s.ends.clear();
   for (const ProbeScratch::Part& part : s.key_parts) {
@@ -281,16 +375,15 @@ void SegmentList::find_floors(MatView<const float> queries, std::size_t keep, Pr
   s.best.assign(group * floor.parts, -kInfinity);
   for (std::size_t p = 0, first = 0; p < parts; first = s.ends[p++]) {
     const CellSegment& segment = segments_[s.key_parts[p].segment];
-    std::int8_t* own = codes + p * group * key_rank();
-    encode(segment.key_codes(), queries, own, units + p * group);
     const auto blocks = std::span(s.sampled).subspan(first, s.ends[p] - first);
     const kernels::ScoreRule rule{.base = &s.centres[s.key_parts[p].segment * group],
-                                  .unit = units + p * group,
+                                  .unit = &s.key_units[p * group],
                                   .rows = segment.keys(),
                                   .best = s.best.data(),
                                   .parts = floor.parts,
                                   .slot = first * kKeys};
-    segment.key_codes().score(own, group, blocks, sample + first * kKeys, all, &rule);
+    segment.key_codes().score(&s.key_codes[p * group * key_rank()], group, blocks,
+                              sample + first * kKeys, all, &rule);
     count_blocks(segment.key_codes(), group, blocks.size(), blocks.back() + 1, stats);
   }
   s.floors.assign(group, -kInfinity);
@@ -319,7 +412,7 @@ void SegmentList::keep_keys(std::size_t group, const RowFetch* fetch, ProbeScrat
     const CellSegment& segment = segments_[i];
     s.blocks.clear();
     for (std::size_t b = first; b < last; ++b)
-      if ((b - first) % s.step != 0) s.blocks.push_back(s.key_blocks[b]);
+      if (s.step == 0 || (b - first) % s.step != 0) s.blocks.push_back(s.key_blocks[b]);
     if (s.blocks.empty()) continue;
     for (std::size_t r = 0; r < group; ++r)
       floors[r] = floor_by_code(s.floors[r], s.centres[i * group + r], s.key_units[p * group + r]);

@@ -22,6 +22,9 @@ struct ProbeOptions {
   float reach = 0;         // standard deviations of a cell's scores added to that of its centre
   std::size_t keep = 1;    // with codes: about as many keys of all picked cells a query keeps
   const RowFetch* fetch = nullptr;  // asked for the keys found by codes
+  // With codes: keys are kept, and cells picked, by what they are worth, not by number. Then
+  // `probes` says only how many cells are scored, `reach` has to be above 0.
+  const AttentionShare* share = nullptr;
 };
 
 // Queries that probe together.
@@ -43,12 +46,14 @@ struct ProbeScratch {
   std::vector<std::uint32_t> blocks;    // to be scored now
   std::vector<Part> cell_parts, key_parts;
   std::vector<std::uint32_t> cell_blocks, key_blocks;
-  std::vector<float> promise;          // of the cells in the open blocks [group, 16 blocks]
-  std::vector<std::uint16_t> picked;   // of cells in the open blocks: a bit each
-  std::vector<Cell> cells;             // picked by any query, ascending
-  std::size_t step = 1;                // one key block in so many is sampled
-  std::vector<std::uint32_t> sampled;  // of key blocks, those of each part
-  std::vector<std::size_t> ends;       // [part] of its sampled blocks
+  std::vector<float> promise;         // of the cells in the open blocks [group, 16 blocks]
+  std::vector<std::uint16_t> picked;  // of cells in the open blocks: a bit each
+  std::vector<float> cell_spread, cell_log_size;  // of those cells
+  std::vector<float> mass, cell_floors;           // [group] of the cells; promise of one to be read
+  std::vector<Cell> cells;                        // picked by any query, ascending
+  std::size_t step = 1;                           // one key block in so many is sampled; 0: none is
+  std::vector<std::uint32_t> sampled;             // of key blocks, those of each part
+  std::vector<std::size_t> ends;                  // [part] of its sampled blocks
   std::vector<float> sample, best;     // [group, rows]: their scores; [group, parts]: the best
   std::vector<float> floors, by_code;  // [group] least scores; the same by code, of a segment
   std::vector<std::uint32_t> rows;     // that reach them
@@ -80,8 +85,10 @@ class SegmentList {
   void gather_cells(ProbeScratch& s) const;
   void score_cells(std::size_t group, ProbeScratch& s, SearchStats& stats) const;
   void pick_cells(std::size_t group, const ProbeOptions& o, ProbeScratch& s) const;
-  void find_floors(MatView<const float> queries, std::size_t keep, ProbeScratch& s,
-                   SearchStats& stats) const;
+  void set_floors(std::size_t group, const ProbeOptions& o, ProbeScratch& s) const;
+  void pick_by_share(std::size_t group, ProbeScratch& s) const;
+  void encode_for_keys(MatView<const float> queries, ProbeScratch& s) const;
+  void find_floors(std::size_t group, std::size_t keep, ProbeScratch& s, SearchStats& stats) const;
   void keep_sampled(const RowFetch* fetch, ProbeScratch& s) const;
   void keep_keys(std::size_t group, const RowFetch* fetch, ProbeScratch& s,
                  SearchStats& stats) const;

@@ -63,6 +63,16 @@ struct Hit {
   float score = 0;       // exact inner product
 };
 
+// For a shortlist of the keys that are worth reading instead of each query's k best: those that
+// would take at least a share of a query's softmax over its keys and what it attends to anyway. So
+// it has at most 1 / share keys of a query, about, many where attention is spread and none where
+// the mass lies elsewhere.
+struct AttentionShare {
+  float least = 0;              // in (0, 1)
+  float scale = 1;              // logit = scale * score; > 0
+  std::span<const float> held;  // [group] ln of the sum of exp(logit) attended to anyway
+};
+
 struct SearchParams {
   int k = 100;
   int effort = 0;      // beam of a graph, probes of an IVF; 0 = the index's default
@@ -70,7 +80,8 @@ struct SearchParams {
   // Query row r comes from the head of BuildInput::train[heads[r]]; empty: row r from set r modulo
   // their number. Only an index that treats the heads of a group apart looks at it.
   std::span<const std::uint32_t> heads = {};
-  const RowFetch* fetch = nullptr;  // shortlist: what the caller reads of its ids, if known
+  const RowFetch* fetch = nullptr;        // shortlist: what the caller reads of its ids, if known
+  const AttentionShare* share = nullptr;  // shortlist of a type that is `by_share` (registry.h)
 };
 
 // Keys for all queries of a group to attend to: about the k best of each or more, each once, in any

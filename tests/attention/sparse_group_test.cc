@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Heads that attend together (SparseOptions::group).
 #include <algorithm>
+#include <functional>
 #include <iterator>
 #include <numeric>
 #include <set>
@@ -49,6 +50,39 @@ TEST_F(SparseGroupTest, AGroupAttendsTogetherToWhatAnyOfItsHeadsRetrieved) {
       EXPECT_EQ(std::set(found[first].begin(), found[first].end()), any);
     }
   }
+}
+
+// By share a head that needs few keys brings few. All heads of a KV head attend to what is worth it
+// for any of them, in parallel or one source after the other.
+TEST_F(SparseGroupTest, AGroupAttendsToWhatIsWorthAShareOfAnyHead) {
+  const Matrix<float> q = random_matrix(1, 96, 6);
+  SparseOptions o = with_index("qivf", 20);
+  o.group = true;
+  std::vector<std::size_t> sizes;
+  for (const double share : {1e-9, 0.002, 0.01, 0.4}) {
+    SCOPED_TRACE(share);
+    o.share = share;
+    SparseAttention policy = make(o);
+    const Matrix<float> out = run(policy, q);
+    EXPECT_EQ(stats_.overlap_ms + stats_.search_wait_ms + stats_.static_wait_ms, 0);
+    EXPECT_GT(stats_.static_busy_ms, 0);
+    const model::AttendStats stats = stats_;
+    const auto found = policy.last_retrieved();
+    for (std::size_t h = 0; h < 6; ++h)
+      expect_attention_over(q, static_cast<int>(h), {found[h].begin(), found[h].end()}, out);
+    sizes.push_back(found[0].size());
+    SparseOptions in_turn = o;
+    in_turn.sequential = true;
+    SparseAttention sequential = make(in_turn);
+    const Matrix<float> same = run(sequential, q);
+    EXPECT_EQ(relative_l2(out, same), 0);
+    EXPECT_EQ(stats_.distances, stats.distances);
+    EXPECT_EQ(stats_.bytes, stats.bytes);
+    EXPECT_EQ(stats_.attended_keys, stats.attended_keys);
+  }
+  EXPECT_EQ(sizes.front(), static_cast<std::size_t>(kPrompt - 16 - 64));
+  EXPECT_TRUE(std::ranges::is_sorted(sizes, std::greater<>()));
+  EXPECT_EQ(sizes.back(), 0u);
 }
 
 // A group is split where there are threads for its parts, by two heads at least; then the heads of

@@ -3,7 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
 #include <set>
+#include <vector>
 
 #include "lib/index/scores.h"
 #include "tests/index/synthetic.h"
@@ -84,6 +88,85 @@ TEST_P(SegmentListTest, FewOpenTopsMeanFewScoredCells) {
   stats_ = {};
   (void)probe(0, 1, {.probes = 2, .open = 100, .keep = 10});
   EXPECT_LT(little, stats_.distances);
+}
+
+// ln of what a query's softmax over the keys and `held` adds up to.
+double log_sum(std::span<const float> scores, const AttentionShare& share, std::size_t query) {
+  double sum = std::exp(static_cast<double>(share.held[query]));
+  for (const float score : scores) sum += std::exp(static_cast<double>(share.scale * score));
+  return std::log(sum);
+}
+
+TEST_P(SegmentListTest, KeysWorthAShareOfAnyQueryAreFound) {
+  if (GetParam() == 0) GTEST_SKIP() << "keys have no scores without codes";
+  Matrix<float> scores(kGroup, kKeys);
+  score_block(queries_.view(), keys_.view(), 0, kKeys, scores.data(), kKeys);
+  for (const float held : {-std::numeric_limits<float>::infinity(), 3.0f, 8.0f}) {
+    SCOPED_TRACE(held);
+    const std::vector<float> of_each(kGroup, held);
+    const AttentionShare share{.least = 0.004f, .scale = 0.5f, .held = of_each};
+    // All cells are open, and promise so much that all with a key of that worth are read.
+    const auto found = probe(0, kGroup, {.probes = 50, .reach = 6, .share = &share});
+    ASSERT_EQ(scratch_.floors.size(), kGroup);
+    std::vector<float> above(kKeys, -std::numeric_limits<float>::infinity());
+    for (std::size_t r = 0; r < kGroup; ++r) {
+      const float floor = scratch_.floors[r];
+      // The mass is what 50 cells tell of it.
+      EXPECT_NEAR(share.scale * floor - std::log(share.least),
+                  log_sum(scores.row_span(r), share, r), 0.8);
+      for (std::size_t i = 0; i < kKeys; ++i)
+        above[i] = std::max(above[i], scores.row(r)[i] - floor);
+    }
+    const float rounding = GetParam() == 4 ? 2.0f : 0.1f;
+    std::size_t sure = 0;
+    for (std::uint32_t i = 0; i < kKeys; ++i) {
+      sure += above[i] > rounding;
+      if (std::abs(above[i]) > rounding) {
+        EXPECT_EQ(found.contains(i), above[i] > 0) << above[i];
+      }
+    }
+    EXPECT_GT(sure, 10u);
+  }
+}
+
+TEST_P(SegmentListTest, NothingIsReadWhereTheMassLiesElsewhere) {
+  if (GetParam() == 0) GTEST_SKIP() << "keys have no scores without codes";
+  std::vector<float> held(kGroup, 100.0f);
+  const AttentionShare share{.least = 0.01f, .scale = 0.5f, .held = held};
+  const ProbeOptions o{.probes = 50, .reach = 2, .share = &share};
+  EXPECT_TRUE(probe(0, kGroup, o).empty());
+  EXPECT_EQ(stats_.hops, 0);
+  EXPECT_EQ(stats_.distances, static_cast<std::int64_t>(kGroup * (2 * 16 + 50))) << "cells only";
+  held[2] = 0;  // one query is enough
+  EXPECT_FALSE(probe(0, kGroup, o).empty());
+}
+
+TEST_P(SegmentListTest, ASmallerShareFindsMore) {
+  if (GetParam() == 0) GTEST_SKIP() << "keys have no scores without codes";
+  const std::vector<float> held(kGroup, 2.0f);
+  std::set<std::uint32_t> before;
+  std::int64_t distances = kGroup * (2 * 16 + 50) + 1;  // more than the cells
+  for (const float least : {0.03f, 0.01f, 0.003f, 0.0003f}) {
+    stats_ = {};
+    const AttentionShare share{.least = least, .scale = 0.5f, .held = held};
+    const auto found = probe(0, kGroup, {.probes = 50, .reach = 2, .share = &share});
+    EXPECT_GT(found.size(), before.size());
+    EXPECT_TRUE(std::ranges::includes(found, before));
+    EXPECT_GE(stats_.distances, distances);
+    before = found;
+    distances = stats_.distances;
+  }
+}
+
+TEST_P(SegmentListTest, QueriesThatAreNotFiniteFindNothingByShare) {
+  if (GetParam() == 0) GTEST_SKIP() << "keys have no scores without codes";
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  Matrix<float> queries(2, kDim);
+  std::fill_n(queries.data(), 2 * kDim, nan);
+  const std::vector<float> held(2, nan);
+  const AttentionShare share{.least = 0.01f, .scale = 0.5f, .held = held};
+  list_.probe(queries.view(), {.probes = 5, .reach = 2, .share = &share}, scratch_, stats_);
+  EXPECT_TRUE(scratch_.found.empty());
 }
 
 TEST_P(SegmentListTest, ShrinksByWholeSegments) {
