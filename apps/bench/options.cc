@@ -65,7 +65,7 @@ void check_select(const SparseModeOptions& o) {
 }
 
 // Keys worth reading of an index that can tell them, unless something else was asked for.
-constexpr double kShare = 3e-4;
+constexpr double kShare = 4e-4;
 
 double share_of(const SparseModeOptions& o, const ModeRun& run, bool on_cpu) {
   const bool can = run.sparse.group && run.sparse.index->by_share && on_cpu;

@@ -48,6 +48,7 @@ measure() { # LEVEL RECORDS
   "$ra_python" dump_hashes.py "$dump" "$1" "$compiler" >"$records"
   "$recall" curve -d "$work/keys.h5" -k 50 "${common[@]}" --index "$indexes" -o "$records"
   "$bench" decode "${model[@]}" -c 900 -n 8 -r 1 "${common[@]}" "${modes[@]}" -o "$records"
+  "$bench" decode "${model[@]}" -c 900 -n 8 -r 1 "${common[@]}" --mode retrieval --share 0.002 --sink 16 --window 64 -o "$records"
   "$bench" quality "${model[@]}" -c 900 --n-score 32 --needle 0 "${common[@]}" "${modes[@]}" -o "$records"
   "$recall" build -d "$dump" --layers 1 "${common[@]}" --index "$indexes" -o "$on_dump"
   "$bench" attention -d "$dump" "${common[@]}" "${modes[@]}" -r 1 --queries 16 -o "$on_dump"

@@ -24,7 +24,7 @@ constexpr std::pair<std::string_view, std::string_view> kTimes[] = {{"decode", "
 // Config fields that name a measurement for a person, in this order.
 constexpr std::string_view kNameFields[] = {"mode",      "context", "layer",  "head",
                                             "kv_head",   "index",   "search", "direction",
-                                            "query_set", "k",       "case"};
+                                            "query_set", "k",       "share",  "case"};
 
 std::string short_name(const Json& record) {
   std::string name = record.value("kind", "");

@@ -488,7 +488,7 @@ def test_keys_worth_a_share_of_attention_are_the_default_of_lists(dump):
         return attend(dump, "--mode", mode, *more)[mode]
 
     by_share, more = of(), of("--share", 1e-5)
-    assert by_share["config"]["share"] == 3e-4 and more["config"]["share"] == 1e-5
+    assert by_share["config"]["share"] == 4e-4 and more["config"]["share"] == 1e-5
     assert more["metrics"]["attended_mean"] > by_share["metrics"]["attended_mean"]
     assert more["metrics"]["output_rel_l2"] < by_share["metrics"]["output_rel_l2"]
     for by_number in (("-k", 40), ("--index", "qivf:probes=4"), ("--share", 0), ("--select", "head"), ("--top-p", 0.9)):
