@@ -19,10 +19,12 @@ KINDS = [("measured k", style.GREEN, "^", "-", lambda c: c["mode"] == "knn" and 
          ("exact top k", style.BLACK, "o", "-", lambda c: c["mode"] == "knn"),
          ("exact top k and tail", style.ORANGE, "o", "-", lambda c: c["mode"] == "tail" and c["index"].startswith("flat")),
          ("tail", style.RED, "o", "-", lambda c: c["mode"] == "tail"),
+         ("group, by share", style.GREEN, "^", "-", lambda c: "share" in c),
+         ("group, top k of each head", style.SKY, "s", "--", lambda c: c["mode"] == "retrieval" and "select" in c),
          ("retrieval", style.BLUE, "o", "-", lambda c: c["mode"] == "retrieval"),
          ("pages", style.PURPLE, "v", "-", lambda c: c["mode"] == "pages")]
 LEFT = {"exact top k", "measured k", "top-p of 400", "range of 400", "exact top k and tail"}
-RIGHT = {"retrieval", "tail", "pages"}
+RIGHT = {"retrieval", "group, by share", "group, top k of each head", "tail", "pages"}
 
 
 def kind(config):
@@ -34,7 +36,7 @@ def points(records, name, x):
     settings = {}
     for r in records:
         if kind(r["config"]) == name:
-            key = tuple(r["config"].get(f) for f in ("k", "top_p", "range"))
+            key = tuple(r["config"].get(f) for f in ("k", "top_p", "range", "share"))
             settings.setdefault(key, []).append([r["metrics"][m] for m in (x, "output_rel_l2", "mass_all_frac")])
     return np.array(sorted(np.mean(v, axis=0).tolist() for v in settings.values()))
 

@@ -16,9 +16,11 @@ measure() {
 }
 for k in 25 100 400 1600; do
   measure -k "$k" --mode knn,retrieval,tail --select head
+  measure -k "$k" --mode retrieval --select group
   measure -k "$k" --mode knn --budget measured
   measure -k "$k" --mode tail --index flat
 done
+for share in 0.0016 0.0008 0.0004 0.0002 0.0001; do measure --mode retrieval --share "$share"; done
 for p in 0.9 0.98; do measure -k 400 --mode knn --top-p "$p"; done
 for beta in 5 7; do measure -k 400 --mode knn --range "$beta"; done
 for keys in 1024 4096; do measure --mode pages --index "pages:keys=$keys"; done

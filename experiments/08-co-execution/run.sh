@@ -13,7 +13,7 @@ rm -f "$out/decode.jsonl"
 for threads in 1 2; do
   for schedule in parallel sequential parallel sequential; do
     "$bench" decode -m "$(datasets/fetch qwen)" -f "$(datasets/fetch handbook)" --rope-scaling yarn --rope-scale 4 --kv-in "$kv" \
-      --trust-kv -c 8192,32768 -n 32 -r 1 -t "$threads" --mode full,retrieval --schedule "$schedule" --format none \
+      --trust-kv -c 8192,32768 -n 32 -r 1 -t "$threads" --mode full,retrieval -k 100 --schedule "$schedule" --format none \
       -o "$out/decode.jsonl"
   done
 done

@@ -16,7 +16,7 @@ rm -f "$out"/{alone,beside}.jsonl
 [[ -f $kv ]] || "${run[@]}" -r 1 --mode full --kv-out "$kv" -o /dev/null
 measure() {  # FILE
   for threads in 1 2; do
-    "${run[@]}" -r 3 --kv-in "$kv" --mode full,streaming,knn,retrieval --index 'flat:bits=8;qivf' -t $threads -o "$1"
+    "${run[@]}" -r 3 --kv-in "$kv" --mode full,streaming,knn,retrieval --index 'flat:bits=8;qivf' -k 100 -t $threads -o "$1"
   done
 }
 measure "$out/alone.jsonl"

@@ -26,7 +26,7 @@ decode=(decode -m "$model" -f "$text" --kv-in "$work/32k.kv" --trust-kv)
 /usr/bin/python3 plots/latency_breakdown.py "$out/latency" "$out/decode.jsonl"
 
 for select in head group; do  # each head its own best keys, or all heads those of any
-  "$bin/bench/ra-bench" attention -d $dump --cold --queries 64 -r 1 --mode knn,retrieval --index 'flat;flat:bits=4;qscan;qivf' \
+  "$bin/bench/ra-bench" attention -d $dump --cold --queries 64 -r 1 --mode knn,retrieval --index 'flat;flat:bits=4;qscan;qivf' -k 100 \
     --select $select -o "$out/select.jsonl" | tee "$out/select-$select.txt"
 done
 graphs=("$bin/recall/ra-recall" curve -d $dump --keys 128-31743 --test-queries last:128 -k 100 --batch group --no-samples --raw --untimed)

@@ -270,10 +270,13 @@ void SparseAttention::search_group(const model::AttendInput& in, const Ranges& a
                                  bytes};
   };
   std::vector<float>& held = buffers_[size(kv_head * parts_ + part)].held;
-  held.clear();
-  for (const kernels::Partial& fixed :
-       std::span(static_parts_).subspan(size(heads.first), size(heads.count)))
-    held.push_back(fixed.max + std::log(fixed.sum));
+  held.assign(size(heads.count), 0.0f);
+  if (options_.share > 0) {  // else the static set may not be done
+    for (int i = 0; i < heads.count; ++i) {
+      const kernels::Partial& fixed = static_parts_[size(heads.first + i)];
+      held[size(i)] = fixed.max + std::log(fixed.sum);
+    }
+  }
   const index::RowFetch fetch{found_rows(kv.k, kv.head_dim), found_rows(kv.v, kv.value_dim)};
   const auto search_heads = [&](int head, int count, index::Shortlist& found) {
     const int row = head - kv_head * shape_.group();

@@ -31,12 +31,14 @@ const Json* beside(const std::vector<Json>& records, const Json& record, std::st
   return nullptr;
 }
 
-// Whether the index or top-k itself is to blame, where the exact top k was run too.
+// Whether the index or the number of keys is to blame, where the exact top k was run too.
 std::string blame(const Json& record, const Json* exact) {
   const auto kl = exact != nullptr ? number(*exact, "kld_mean") : std::nullopt;
-  if (!kl || exact == &record || record.at("config").at("index").is_null()) return "";
+  const Json& config = record.at("config");
+  if (!kl || exact == &record || config.at("index").is_null()) return "";
   return *kl >= kAccuracyKl
-             ? fmt::format("; so does the exact top k (KL {:.2g}): k is too small", *kl)
+             ? fmt::format("; so does the exact top k (KL {:.2g}): {}", *kl,
+                           config.contains("share") ? "its share is too large" : "k is too small")
              : fmt::format("; the exact top k does not (KL {:.2g}): its index misses keys", *kl);
 }
 

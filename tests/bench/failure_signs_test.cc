@@ -48,6 +48,10 @@ TEST(FailureSigns, AccuracyAndWhatIsToBlame) {
   ASSERT_EQ(both.size(), 2u);
   EXPECT_EQ(both[0].words.find("exact"), std::string::npos);
   EXPECT_NE(both[1].words.find("k is too small"), std::string::npos);
+  Json by_share = record("retrieval", good(9, 0.3));
+  by_share["config"]["share"] = 0.01;
+  const auto shares = failure_signs({record("knn", good(9, 0.2)), by_share});
+  EXPECT_NE(shares.at(1).words.find("its share is too large"), std::string::npos);
 }
 
 TEST(FailureSigns, TheThresholdOfAccuracyIsItsNumber) {
