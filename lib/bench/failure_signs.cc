@@ -36,10 +36,11 @@ std::string blame(const Json& record, const Json* exact) {
   const auto kl = exact != nullptr ? number(*exact, "kld_mean") : std::nullopt;
   const Json& config = record.at("config");
   if (!kl || exact == &record || config.at("index").is_null()) return "";
-  return *kl >= kAccuracyKl
-             ? fmt::format("; so does the exact top k (KL {:.2g}): {}", *kl,
-                           config.contains("share") ? "its share is too large" : "k is too small")
-             : fmt::format("; the exact top k does not (KL {:.2g}): its index misses keys", *kl);
+  const double of_exact = *kl;
+  if (of_exact < kAccuracyKl)
+    return fmt::format("; the exact top k does not (KL {:.2g}): its index misses keys", of_exact);
+  return fmt::format("; so does the exact top k (KL {:.2g}): {}", of_exact,
+                     config.contains("share") ? "its share is too large" : "k is too small");
 }
 
 std::string accuracy(const Json& record, const Json* exact) {
