@@ -64,13 +64,11 @@ void check_select(const SparseModeOptions& o) {
                "that one chooses keys for each head: use --select head");
 }
 
-// Keys worth reading of an index that can tell them, unless something else was asked for.
-constexpr double kShare = 4e-4;
+constexpr double kLeastShare = 1e-9;
+
 
 double share_of(const SparseModeOptions& o, const ModeRun& run, bool on_cpu) {
-  const bool can = run.sparse.group && run.sparse.index->by_share && on_cpu;
-  const bool other = o.k_given || run.sparse.effort > 0;
-  return can ? o.share.value_or(other ? 0 : kShare) : 0;
+  return run.sparse.group && run.sparse.index->by_share && on_cpu ? o.share : 0;
 }
 
 // Pages and estimates of a tail are each head's own.
@@ -101,7 +99,6 @@ void bind(CLI::App& app, SparseModeOptions& o) {
                  "hnsw:ef=200 is still lifted");
   app.add_option("-k", o.k, "Keys retrieved per query head")
       ->check(CLI::Range(1, 1 << 20))
-      ->each([&o](const std::string&) { o.k_given = true; })
       ->capture_default_str();
   app.add_option(
          "--select", o.select,
@@ -111,11 +108,11 @@ void bind(CLI::App& app, SparseModeOptions& o) {
       ->check(CLI::IsMember({"auto", "head", "group"}))
       ->capture_default_str();
   app.add_option("--share", o.share,
-                 fmt::format("Where a group attends together to what qivf finds: instead of k all "
-                             "keys that would take this share of a head's attention, sink and "
-                             "window counted; 0 = k. Default {} unless -k or probes= is given",
-                             kShare))
-      ->check(CLI::Range(0.0, 0.5));
+                 "Where a group attends together to what qivf finds (on the CPU): instead of k all "
+                 "keys that would take this share of a head's attention, sink and window counted; "
+                 "0.0004 reads about as many as k = 100. 0 = k")
+      ->check(CLI::Range(0.0, 0.5))
+      ->capture_default_str();
   app.add_option(
          "--budget", o.budget,
          "Keys of each query head: k (uniform), or k on average over all heads and layers, "
@@ -304,6 +301,9 @@ void bind(CLI::App& app, CompareOptions& o) {
 
 std::vector<ModeRun> mode_runs(const SparseModeOptions& o, bool on_cpu) {
   check_select(o);
+  if (o.share > 0 && o.share < kLeastShare)
+    fail_usage("--share", fmt::format("{} is below {}", o.share, kLeastShare),
+               "0 asks for k keys of each head");
   std::vector<index::IndexSpec> given;
   if (!o.index.empty())
     for (const Spec& spec : parse_specs(o.index)) given.push_back(index::check_index_spec(spec));
@@ -358,7 +358,7 @@ std::vector<ModeRun> mode_runs(const SparseModeOptions& o, bool on_cpu) {
   for (const auto& spec : given)
     if (!used.contains(spec.spec.name))
       fail_usage("--index", fmt::format("no chosen mode uses '{}'", spec.spec.name));
-  if (o.share.value_or(0) > 0 &&
+  if (o.share > 0 &&
       std::ranges::none_of(runs, [](const ModeRun& run) { return run.sparse.share > 0; }))
     fail_usage("--share", "no chosen mode finds keys by their share of attention",
                "retrieval with qivf does, by groups (--select) and on the CPU");
@@ -368,7 +368,7 @@ std::vector<ModeRun> mode_runs(const SparseModeOptions& o, bool on_cpu) {
 void check_k(const SparseModeOptions& o, const std::vector<ModeRun>& runs, std::int64_t cached) {
   const std::int64_t keys = std::max<std::int64_t>(0, cached - o.sink - o.window);
   for (const ModeRun& run : runs)
-    if (run.sparse.index && !run.mode->whole && o.k > keys)
+    if (run.sparse.index && !run.mode->whole && run.sparse.share == 0 && o.k > keys)
       fail_usage("-k",
                  fmt::format("{} keys, but of {} positions only {} lie between --sink {} and "
                              "--window {}",

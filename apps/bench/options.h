@@ -20,9 +20,8 @@ struct SparseModeOptions {
   std::vector<std::string> modes{"full", "streaming", "knn", "ivf", "hnsw", "retrieval"};
   std::string index;  // replaces the default index of the modes of its type, and of retrieval
   int k = 100, sink = 128, window = 512, flush = 1024;
-  bool k_given = false;
-  std::optional<double> share;  // none: the default where neither k nor an effort is given
-  attention::HitCut cut;        // of the k
+  double share = 0;       // 0: k
+  attention::HitCut cut;  // of the k
   std::string budget = "uniform", select = "auto";
   std::string schedule = "parallel";
   std::int64_t train = 2048;  // most prompt positions whose queries train an index

@@ -328,7 +328,7 @@ std::vector<ModeRun> with_full_first(const QualityOptions& o, std::vector<ModeRu
   SparseModeOptions only_full = o.sparse;
   only_full.modes = {"full"};
   only_full.index.clear();
-  only_full.share.reset();
+  only_full.share = 0;
   std::vector<ModeRun> out = mode_runs(only_full);
   out.insert(out.end(), runs.begin(), runs.end());
   return out;

@@ -31,16 +31,18 @@ const Json* beside(const std::vector<Json>& records, const Json& record, std::st
   return nullptr;
 }
 
-// Whether the index or the number of keys is to blame, where the exact top k was run too.
+// Whether the index or top-k itself is to blame, where the exact top k was run too. It says nothing
+// of keys that were chosen by share.
 std::string blame(const Json& record, const Json* exact) {
-  const auto kl = exact != nullptr ? number(*exact, "kld_mean") : std::nullopt;
   const Json& config = record.at("config");
-  if (!kl || exact == &record || config.at("index").is_null()) return "";
-  const double of_exact = *kl;
-  if (of_exact < kAccuracyKl)
-    return fmt::format("; the exact top k does not (KL {:.2g}): its index misses keys", of_exact);
-  return fmt::format("; so does the exact top k (KL {:.2g}): {}", of_exact,
-                     config.contains("share") ? "its share is too large" : "k is too small");
+  if (exact == nullptr || exact == &record || config.at("index").is_null() ||
+      config.contains("share"))
+    return "";
+  const auto kl = number(*exact, "kld_mean");
+  if (!kl) return "";
+  return *kl >= kAccuracyKl
+             ? fmt::format("; so does the exact top k (KL {:.2g}): k is too small", *kl)
+             : fmt::format("; the exact top k does not (KL {:.2g}): its index misses keys", *kl);
 }
 
 std::string accuracy(const Json& record, const Json* exact) {

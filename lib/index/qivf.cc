@@ -112,6 +112,8 @@ class QivfIndex final : public VectorIndex {
                      std::span<std::vector<Hit>> hits) const override;
   SearchStats shortlist(MatView<const float> queries, const SearchParams& p, SearchScratch& scratch,
                         Shortlist& list) const override;
+  SearchStats shortlist_in_turn(MatView<const float> queries, const SearchParams& p,
+                                SearchScratch& scratch, Shortlist& list) const;
   std::size_t memory_bytes() const override;
   const BuildStats& build_stats() const override { return stats_; }
   void append(const BuildInput& more) override;
@@ -254,7 +256,9 @@ SearchStats QivfIndex::search(MatView<const float> queries, const SearchParams& 
 // the long way; by share none has to.
 SearchStats QivfIndex::shortlist(MatView<const float> queries, const SearchParams& p,
                                  SearchScratch& scratch, Shortlist& list) const {
-  const bool by_share = p.share != nullptr && reach_ > 0;
+  const bool by_share = p.share != nullptr;
+  RA_CHECK(!by_share || (key_bits_ > 0 && reach_ > 0));
+  if (by_share && queries.rows > kMostProbing) return shortlist_in_turn(queries, p, scratch, list);
   if (key_bits_ == 0 || (queries.rows == 1 && !by_share) || queries.rows > kMostProbing)
     return VectorIndex::shortlist(queries, p, scratch, list);
   auto& s = static_cast<QivfScratch&>(scratch);
@@ -270,6 +274,29 @@ SearchStats QivfIndex::shortlist(MatView<const float> queries, const SearchParam
   list.ids.assign(s.probe.found.begin(), s.probe.found.end());
   list.floors.assign(s.probe.floors.begin(), s.probe.floors.end());
   stats.distances += static_cast<std::int64_t>(queries.rows * list.ids.size());
+  return stats;
+}
+
+// By share, of more queries than can probe together.
+SearchStats QivfIndex::shortlist_in_turn(MatView<const float> queries, const SearchParams& p,
+                                         SearchScratch& scratch, Shortlist& list) const {
+  SearchStats stats;
+  Shortlist of_some;
+  list.ids.clear();
+  list.floors.clear();
+  for (std::size_t first = 0; first < queries.rows; first += kMostProbing) {
+    const std::size_t count = std::min(kMostProbing, queries.rows - first);
+    AttentionShare share = *p.share;
+    share.held = share.held.subspan(first, count);
+    SearchParams some = p;
+    some.share = &share;
+    stats += shortlist(queries.row_range(first, count), some, scratch, of_some);
+    // join_rows counts a key once for each list it is on.
+    stats.distances -= static_cast<std::int64_t>((count - 1) * of_some.ids.size());
+    list.ids.insert(list.ids.end(), of_some.ids.begin(), of_some.ids.end());
+    list.floors.insert(list.floors.end(), of_some.floors.begin(), of_some.floors.end());
+  }
+  join_rows(list, queries.rows, stats);
   return stats;
 }
 

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+#include <utility>
+
 #include "lib/index/cell_segment.h"
 #include "tests/index/synthetic.h"
 
@@ -43,6 +46,35 @@ TEST_P(QivfTest, AGroupReadsWhatItsHeadsShareOnce) {
   EXPECT_EQ(two.distances, 2 * one.distances);
   EXPECT_EQ(two.coded, 2 * one.coded);
   EXPECT_LT(two.bytes, 2 * one.bytes);
+}
+
+// A shortlist by share of more heads than probe together is that of its parts.
+TEST(QivfShare, ManyHeadsAskInTurn) {
+  const auto set = testing::ood_set(4000, 32, 800, 1);
+  const auto index = testing::build("qivf", set.keys.view(), set.train.view());
+  const auto scratch = index->make_scratch();
+  const std::vector<float> held(40, 1.0f);
+  const auto ask = [&](std::size_t first, std::size_t count, Shortlist& list) {
+    const AttentionShare share{
+        .least = 0.002f, .scale = 0.2f, .held = std::span(held).first(count)};
+    return index->shortlist(set.test.view().row_range(first, count), {.share = &share}, *scratch,
+                            list);
+  };
+  Shortlist all, part;
+  const SearchStats stats = ask(0, 40, all);
+  std::set<std::uint32_t> expected;
+  std::vector<float> floors;
+  std::int64_t coded = 0;
+  for (const auto& [first, count] : {std::pair{0u, 16u}, {16u, 16u}, {32u, 8u}}) {
+    coded += ask(first, count, part).coded;
+    expected.insert(part.ids.begin(), part.ids.end());
+    floors.insert(floors.end(), part.floors.begin(), part.floors.end());
+  }
+  EXPECT_GT(expected.size(), 100u);
+  EXPECT_EQ(all.ids, std::vector<std::uint32_t>(expected.begin(), expected.end()));
+  EXPECT_EQ(all.floors, floors);
+  EXPECT_EQ(stats.coded, coded);
+  EXPECT_EQ(stats.distances, coded + static_cast<std::int64_t>(40 * expected.size()));
 }
 
 TEST_P(QivfTest, SegmentsAreLearntAloneByTheQueriesOfTheirPositions) {
