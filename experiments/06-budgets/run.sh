@@ -25,5 +25,16 @@ for p in 0.9 0.98; do measure -k 400 --mode knn --top-p "$p"; done
 for beta in 5 7; do measure -k 400 --mode knn --range "$beta"; done
 for keys in 1024 4096; do measure --mode pages --index "pages:keys=$keys"; done
 measure --mode streaming
+# What a share is to other models.
+rm -f "$out/models.jsonl"
+for case in 'smollm2 4096' 'smollm2 8192' 'gemma3 16384'; do
+  read -r model context <<< "$case"
+  run=("$bin/bench/ra-bench" decode -m "$(datasets/fetch "$model")" -f "$(datasets/fetch handbook)" -c "$context" -n 32 -r 1 --format none)
+  kv=$(dirname "$dump")/$model-$context.kv
+  [[ -e $kv ]] || "${run[@]}" --mode full --kv-out "$kv" -o /dev/null
+  for rule in '-k 100' '--share 0.0004' '--share 0.0002' '--share 0.0001'; do
+    "${run[@]}" --mode full,retrieval $rule --kv-in "$kv" -o "$out/models.jsonl"
+  done
+done
 /usr/bin/python3 "$here/table.py" "$out/attention.jsonl" > "$out/tables.md"
 /usr/bin/python3 plots/budgets.py "$out/budgets" "$out/attention.jsonl"
