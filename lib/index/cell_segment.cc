@@ -10,6 +10,21 @@
 #include "lib/index/scores.h"
 
 namespace ra::index {
+namespace {
+
+float deviation_of(MatView<const float> keys, const Cells& cells, const Matrix<float>& means) {
+  double distances = 0, spreads = 0;
+  for (std::size_t c = 0; c < cells.cell.count(); ++c) {
+    const double spread = static_cast<double>(cells.cell.spread[c]);
+    spreads += spread * spread * cells.cell.size(c);
+    for (std::uint32_t row = cells.cell.begin[c]; row < cells.cell.begin[c + 1]; ++row)
+      distances += static_cast<double>(
+          squared_distance(keys.row(cells.order[row]), means.row(c), keys.cols));
+  }
+  return spreads > 0 ? static_cast<float>(std::sqrt(distances / spreads)) : 0;
+}
+
+}  // namespace
 
 CellSegment::CellSegment(MatView<const float> keys, const Cells& cells, std::uint32_t first_key,
                          int key_bits)
@@ -26,6 +41,7 @@ CellSegment::CellSegment(MatView<const float> keys, const Cells& cells, std::uin
   for (const std::uint32_t c : top_.begin) top_rows.push_back(cell_.begin[c]);
   const Matrix<float> tops = cell_means(keys, cells.order, top_rows),
                       means = cell_means(keys, cells.order, cell_.begin);
+  deviation_ = deviation_of(keys, cells, means);
   // Steps are fitted to both; the last top fills up its block.
   Matrix<float> all(first_cell_block_ * kernels::kCodeKeys + means.rows(), keys.cols);
   for (std::size_t i = 0; i < first_cell_block_ * kernels::kCodeKeys; ++i)

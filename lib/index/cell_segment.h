@@ -31,6 +31,8 @@ class CellSegment {
   const CellLevel& top() const { return top_; }
   const CellLevel& cell() const { return cell_; }
   const float* log_sizes() const { return log_sizes_.data(); }  // [cells] ln of their rows
+  // Rms distance of the keys of a cell of spread 1 to their mean.
+  float deviation() const { return deviation_; }
   std::size_t bytes() const;
   // The same of `keys` keys in `cells` cells under `tops`.
   static std::size_t bytes_of(std::size_t keys, std::size_t dim, std::size_t cells,
@@ -55,6 +57,7 @@ class CellSegment {
   std::vector<std::uint16_t> order_;  // key of each row, from first_key on
   CellLevel top_, cell_;
   std::vector<float> log_sizes_;
+  float deviation_ = 0;
   std::uint32_t first_cell_block_;
   std::vector<float> centre_;  // [dim] what codes are relative to
   KeyCodes mean_codes_, key_codes_;

@@ -46,12 +46,6 @@ Matrix<float> means_of(MatView<const float> rows, std::span<const std::uint32_t>
   return mean;
 }
 
-float squared_distance(const float* a, const float* b, std::size_t n) {
-  float d2 = 0;
-  for (std::size_t j = 0; j < n; ++j) d2 += (a[j] - b[j]) * (a[j] - b[j]);
-  return d2;
-}
-
 // Sum over the rows of each group of the squared distance to `mean`.
 std::vector<double> scatter(MatView<const float> x, const Matrix<float>& mean,
                             std::span<const std::uint32_t> group_of) {

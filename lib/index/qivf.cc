@@ -210,7 +210,7 @@ void QivfIndex::learn(const BuildInput& segment, BuildClock& clock) {
                                    .search = segment.search},
                                   clock, stats_.distances);
   stats_.cluster_ms += clock.lap_ms();
-  list_.add(CellSegment(keys, cells, static_cast<std::uint32_t>(list_.keys()), key_bits_));
+  list_.add(keys, cells, metric_.a.view(), key_bits_);
   stats_.pack_ms += clock.lap_ms();
 }
 
@@ -375,8 +375,7 @@ QivfIndex::QivfIndex(const BuildInput& in, const ParamReader& params, const Inde
     }
     of.cell = cells.take(keys);
     of.top = tops.take(of.cell.count());
-    list_.add(CellSegment(in.keys.row_range(first, keys), of, static_cast<std::uint32_t>(first),
-                          key_bits_));
+    list_.add(in.keys.row_range(first, keys), of, metric_.a.view(), key_bits_);
     first += keys;
   }
   if (first != n) refuse_state("segments", fmt::format("they hold {} of {} keys", first, n));
@@ -407,6 +406,7 @@ std::size_t qivf_bytes(const KeyShape& shape, const ParamReader& params) {
                                  numbers.tops(keys), key_bits_of(params));
   };
   std::size_t sum = KeyRows::bytes_of(shape) + shape.dim * shape.dim * sizeof(float);
+  if (qivf_for_group(params)) sum += CellShape::bytes_of(shape.dim);
   for (std::size_t first = 0, count = 0; first < shape.keys; first += count) {
     count = std::min(qivf_segment(params, first), shape.keys - first);
     sum += bytes(count);

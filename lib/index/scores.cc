@@ -20,6 +20,12 @@ kernels::ScoreArgs args_of(MatView<const float> queries, MatView<const float> ro
 
 float dot(const float* a, const float* b, std::size_t n) { return kernels::ops().dot(a, b, n); }
 
+float squared_distance(const float* a, const float* b, std::size_t n) {
+  float d2 = 0;
+  for (std::size_t j = 0; j < n; ++j) d2 += (a[j] - b[j]) * (a[j] - b[j]);
+  return d2;
+}
+
 void score_block(MatView<const float> queries, MatView<const float> rows, std::size_t first,
                  std::size_t count, float* out, std::size_t out_stride) {
   kernels::ScoreArgs args = args_of(queries, rows);

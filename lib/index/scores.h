@@ -11,6 +11,7 @@
 namespace ra::index {
 
 float dot(const float* a, const float* b, std::size_t n);
+float squared_distance(const float* a, const float* b, std::size_t n);
 
 // out[r * out_stride + j] = queries row r . rows row (first + j), j < count.
 void score_block(MatView<const float> queries, MatView<const float> rows, std::size_t first,

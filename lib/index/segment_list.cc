@@ -98,8 +98,13 @@ void keep_key(std::uint32_t key, const RowFetch* fetch, std::vector<std::uint32_
 
 }  // namespace
 
-void SegmentList::add(CellSegment segment) {
-  RA_CHECK(segment.first_key() == keys());
+void SegmentList::add(MatView<const float> keys, const Cells& cells, MatView<const float> metric,
+                      int key_bits) {
+  CellSegment segment(keys, cells, static_cast<std::uint32_t>(this->keys()), key_bits);
+  if (key_bits > 0) {
+    CellShape shape(keys, cells, metric);
+    if (!shape.points()) shape_ = std::move(shape);
+  }
   tops_.push_back(tops_.back() + segment.top().count());
   cells_.push_back(cells_.back() + segment.cell().count());
   segments_.push_back(std::move(segment));
@@ -119,7 +124,7 @@ std::size_t SegmentList::keys() const {
 }
 
 std::size_t SegmentList::bytes() const {
-  std::size_t sum = 0;
+  std::size_t sum = shape_.bytes();
   for (const CellSegment& segment : segments_) sum += segment.bytes();
   return sum;
 }
@@ -131,6 +136,7 @@ void SegmentList::probe(MatView<const float> queries, const ProbeOptions& o, Pro
   RA_CHECK(queries.rows <= kMostProbing);
   Stopwatch watch;
   open_tops(queries, o, s, stats);
+  if (o.share != nullptr) spread_by_share(queries, o, s);
   gather_cells(s);
   score_cells(queries.rows, s, stats);
   stats.times.cells += watch.lap();
@@ -208,6 +214,18 @@ void SegmentList::open_tops(MatView<const float> queries, const ProbeOptions& o,
       while (t >= tops_[i + 1]) ++i;
       segments_[i].prefetch_cells(t - tops_[i]);
     }
+  }
+}
+
+// s.spread as the keys within cells have it. The tops' spread would miss where a query tells the
+// keys of a cell apart better than it tells cells apart.
+void SegmentList::spread_by_share(MatView<const float> queries, const ProbeOptions& o,
+                                  ProbeScratch& s) const {
+  const std::size_t group = queries.rows;
+  for (std::size_t r = 0; r < group; ++r) {
+    const float deviation = o.reach * shape_.deviation(queries.row(r));
+    for (std::size_t i = 0; i < segments_.size(); ++i)
+      s.spread[i * group + r] = deviation * segments_[i].deviation();
   }
 }
 

@@ -12,6 +12,7 @@
 #include "kernels/codes.h"
 #include "lib/index/best_hits.h"
 #include "lib/index/cell_segment.h"
+#include "lib/index/cell_shape.h"
 #include "lib/index/vector_index.h"
 
 namespace ra::index {
@@ -63,7 +64,10 @@ struct ProbeScratch {
 
 class SegmentList {
  public:
-  void add(CellSegment segment);
+  // The next keys [n, dim] in their cells; metric: A [dim, dim] of QueryMetric; key_bits as of
+  // CellSegment.
+  void add(MatView<const float> keys, const Cells& cells, MatView<const float> metric,
+           int key_bits);
   // Forgets the segments that begin at key n or later; one must end there.
   void shrink(std::size_t n);
 
@@ -85,6 +89,7 @@ class SegmentList {
   void gather_cells(ProbeScratch& s) const;
   void score_cells(std::size_t group, ProbeScratch& s, SearchStats& stats) const;
   void pick_cells(std::size_t group, const ProbeOptions& o, ProbeScratch& s) const;
+  void spread_by_share(MatView<const float> queries, const ProbeOptions& o, ProbeScratch& s) const;
   void set_floors(std::size_t group, const ProbeOptions& o, ProbeScratch& s) const;
   void pick_by_share(std::size_t group, ProbeScratch& s) const;
   void encode_for_keys(MatView<const float> queries, ProbeScratch& s) const;
@@ -94,6 +99,7 @@ class SegmentList {
                  SearchStats& stats) const;
 
   std::vector<CellSegment> segments_;
+  CellShape shape_;  // of the last segment, whose queries are most like those to come
   std::vector<std::size_t> tops_{0}, cells_{0};  // [segments + 1] of the segments before
 };
 

@@ -24,8 +24,8 @@ class SegmentListTest : public ::testing::TestWithParam<int> {
       BuildClock clock;
       std::int64_t distances = 0;
       const auto keys = keys_.view().row_range(list_.keys(), count);
-      list_.add(CellSegment(keys, build_cells(keys, {.cells = 25, .tops = 6}, clock, distances),
-                            static_cast<std::uint32_t>(list_.keys()), GetParam()));
+      list_.add(keys, build_cells(keys, {.cells = 25, .tops = 6}, clock, distances),
+                testing::identity(kDim).view(), GetParam());
     }
   }
   std::set<std::uint32_t> probe(std::size_t first, std::size_t rows, const ProbeOptions& o) {
@@ -127,6 +127,33 @@ TEST_P(SegmentListTest, KeysWorthAShareOfAnyQueryAreFound) {
     }
     EXPECT_GT(sure, 10u);
   }
+}
+
+// Cells that lie apart where no query looks, and whose keys lie apart where all look.
+TEST(SegmentListShareTest, CellsAreReadForTheKeysThatOnlyTheQueriesTellApart) {
+  Matrix<float> keys = testing::gaussian(kKeys, kDim, 3);
+  for (std::size_t i = 0; i < kKeys; ++i) keys.row(i)[0] *= 100;
+  Matrix<float> query(1, kDim);
+  query.row(0)[1] = 6;
+  BuildClock clock;
+  std::int64_t distances = 0;
+  const Cells cells = build_cells(keys.view(), {.cells = 40, .tops = 6}, clock, distances);
+  SegmentList list;
+  list.add(keys.view(), cells, testing::identity(kDim).view(), 8);
+  const std::vector<float> held(1, 0.0f);
+  const AttentionShare share{.least = 0.01f, .scale = 1, .held = held};
+  ProbeScratch scratch;
+  SearchStats stats;
+  list.probe(query.view(), {.probes = 1, .open = 1000, .reach = 3, .share = &share}, scratch,
+             stats);
+  const std::set<std::uint32_t> found(scratch.found.begin(), scratch.found.end());
+  std::size_t wanted = 0;
+  for (std::uint32_t i = 0; i < kKeys; ++i) {
+    if (keys.row(i)[1] * 6 < scratch.floors[0] + 0.1f) continue;
+    ++wanted;
+    EXPECT_TRUE(found.contains(i)) << keys.row(i)[1];
+  }
+  EXPECT_GT(wanted, 5u);
 }
 
 TEST_P(SegmentListTest, NothingIsReadWhereTheMassLiesElsewhere) {

@@ -104,4 +104,10 @@ inline Point measure(const OodSet& set, const std::string& spec, int k, int effo
           static_cast<double>(found.stats.distances) / all};
 }
 
+inline Matrix<float> identity(std::size_t n) {
+  Matrix<float> m(n, n);
+  for (std::size_t i = 0; i < n; ++i) m.row(i)[i] = 1;
+  return m;
+}
+
 }  // namespace ra::index::testing
