@@ -129,7 +129,10 @@ void add_limits(const ModeRun& run, Json& config) {
   if (!run.sparse.index) return;
   const attention::HitCut& cut = run.sparse.cut;
   if (run.sparse.group) config["select"] = "group";
-  if (run.sparse.share > 0) config["share"] = run.sparse.share;
+  if (run.sparse.share > 0) {
+    config["share"] = run.sparse.share;
+    if (run.sparse.share_from > 0) config["share_from"] = run.sparse.share_from;
+  }
   if (run.measured) config["budget"] = "measured";
   if (run.sparse.sequential) config["schedule"] = "sequential";
   if (cut.top_p < 1) config["top_p"] = cut.top_p;

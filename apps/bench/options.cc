@@ -65,10 +65,18 @@ void check_select(const SparseModeOptions& o) {
 }
 
 constexpr double kLeastShare = 1e-9;
+// What experiments/06-budgets finds to be as near to full attention as k = 100.
+constexpr double kDefaultShare = 0.0004;
+constexpr std::int64_t kDefaultShareFrom = 16384;
 
-
-double share_of(const SparseModeOptions& o, const ModeRun& run, bool on_cpu) {
-  return run.sparse.group && run.sparse.index->by_share && on_cpu ? o.share : 0;
+void set_share(const SparseModeOptions& o, bool on_cpu, ModeRun& run) {
+  if (!run.sparse.group || !run.sparse.index->by_share || !on_cpu) return;
+  if (o.share) {
+    run.sparse.share = *o.share;
+  } else if (!o.k_given) {
+    run.sparse.share = kDefaultShare;
+    run.sparse.share_from = kDefaultShareFrom;
+  }
 }
 
 // Pages and estimates of a tail are each head's own.
@@ -97,7 +105,9 @@ void bind(CLI::App& app, SparseModeOptions& o) {
                  "turn; keys not given stay as in that "
                  "mode's default, so "
                  "hnsw:ef=200 is still lifted");
-  app.add_option("-k", o.k, "Keys retrieved per query head")
+  app.add_option("-k", o.k,
+                 "Keys retrieved per query head; given, that many also where --share would choose")
+      ->each([&o](const std::string&) { o.k_given = true; })
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
   app.add_option(
@@ -107,12 +117,12 @@ void bind(CLI::App& app, SparseModeOptions& o) {
          "flat with codes). Modes tail and pages: always head")
       ->check(CLI::IsMember({"auto", "head", "group"}))
       ->capture_default_str();
-  app.add_option("--share", o.share,
-                 "Where a group attends together to what qivf finds (on the CPU): instead of k all "
-                 "keys that would take this share of a head's attention, sink and window counted; "
-                 "0.0004 reads about as many as k = 100. 0 = k")
-      ->check(CLI::Range(0.0, 0.5))
-      ->capture_default_str();
+  app.add_option(
+         "--share", o.share,
+         "Where a group attends together to what qivf finds (on the CPU): instead of k all "
+         "keys that would take this share of a head's attention, sink and window counted; "
+         "0 = k. Default, unless -k is given: 0.0004, below 16384 tokens less in proportion")
+      ->check(CLI::Range(0.0, 0.5));
   app.add_option(
          "--budget", o.budget,
          "Keys of each query head: k (uniform), or k on average over all heads and layers, "
@@ -301,8 +311,8 @@ void bind(CLI::App& app, CompareOptions& o) {
 
 std::vector<ModeRun> mode_runs(const SparseModeOptions& o, bool on_cpu) {
   check_select(o);
-  if (o.share > 0 && o.share < kLeastShare)
-    fail_usage("--share", fmt::format("{} is below {}", o.share, kLeastShare),
+  if (o.share && *o.share > 0 && *o.share < kLeastShare)
+    fail_usage("--share", fmt::format("{} is below {}", *o.share, kLeastShare),
                "0 asks for k keys of each head");
   std::vector<index::IndexSpec> given;
   if (!o.index.empty())
@@ -350,7 +360,7 @@ std::vector<ModeRun> mode_runs(const SparseModeOptions& o, bool on_cpu) {
       if (mode.whole) run.sparse.k = run.sparse.effort;
       run.measured = o.budget == "measured" && !mode.whole;
       run.sparse.group = selects_for_group(o, run);
-      run.sparse.share = share_of(o, run, on_cpu);
+      set_share(o, on_cpu, run);
       run.index_text = spec.spec.text();
       runs.push_back(run);
     }
@@ -358,7 +368,7 @@ std::vector<ModeRun> mode_runs(const SparseModeOptions& o, bool on_cpu) {
   for (const auto& spec : given)
     if (!used.contains(spec.spec.name))
       fail_usage("--index", fmt::format("no chosen mode uses '{}'", spec.spec.name));
-  if (o.share > 0 &&
+  if (o.share && *o.share > 0 &&
       std::ranges::none_of(runs, [](const ModeRun& run) { return run.sparse.share > 0; }))
     fail_usage("--share", "no chosen mode finds keys by their share of attention",
                "retrieval with qivf does, by groups (--select) and on the CPU");

@@ -20,8 +20,9 @@ struct SparseModeOptions {
   std::vector<std::string> modes{"full", "streaming", "knn", "ivf", "hnsw", "retrieval"};
   std::string index;  // replaces the default index of the modes of its type, and of retrieval
   int k = 100, sink = 128, window = 512, flush = 1024;
-  double share = 0;       // 0: k
-  attention::HitCut cut;  // of the k
+  bool k_given = false;
+  std::optional<double> share;  // 0: k; none: chosen for the context, unless k is given or limited
+  attention::HitCut cut;        // of the k
   std::string budget = "uniform", select = "auto";
   std::string schedule = "parallel";
   std::int64_t train = 2048;  // most prompt positions whose queries train an index

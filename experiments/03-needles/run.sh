@@ -19,6 +19,6 @@ for seed in ${SEEDS:-1}; do
   run=("$bench" quality -m "$model" -f "$text" -c 32768 --task "${TASKS:-single,passkey,kv}" --needle 5 --n-score 128
     --seed "$seed" -t "$threads" -o "$out/quality.jsonl")
   "${run[@]}" --mode full,streaming --kv-out "$kv" --force
-  [[ -z ${MODES:-} ]] || "${run[@]}" --mode "$MODES" ${MORE:-} --kv-in "$kv"
+  [[ -z ${MODES:-} ]] || "${run[@]}" --mode "$MODES" ${MORE:--k 100} --kv-in "$kv"
 done
 /usr/bin/python3 $here/table.py "$out/quality.jsonl" | tee "$out/table.md"

@@ -7,5 +7,5 @@ out=${1:-experiments/09-quality/results}
 mkdir -p "$out"
 rm -f "$out"/{quality,share}.jsonl
 quality=("${RA_BIN:-build/release/apps}/bench/ra-bench" quality -m "$(datasets/fetch qwen)" -f "$(datasets/fetch handbook)" -c 31744 --needle 0 --n-score 1024)
-"${quality[@]}" --mode full,streaming,knn,retrieval,tail,pages --index 'flat:bits=8' -o "$out/quality.jsonl"
-"${quality[@]}" --mode full,retrieval --share 0.0004 -o "$out/share.jsonl"
+"${quality[@]}" -k 100 --mode full,streaming,knn,retrieval,tail,pages --index 'flat:bits=8' -o "$out/quality.jsonl"
+"${quality[@]}" --mode full,retrieval -o "$out/share.jsonl"

@@ -21,13 +21,13 @@ model=$(datasets/fetch qwen) text=$(datasets/fetch handbook)
 rm -f "$out"/{decode,share,select}.jsonl "$work"/{recall,graphs}.jsonl
 
 decode=(decode -m "$model" -f "$text" --kv-in "$work/32k.kv" --trust-kv)
-"$bin/bench/ra-bench" "${decode[@]}" -c 4096,8192,16384,32768 -n 32 -r 3 --mode full,streaming,knn,retrieval \
+"$bin/bench/ra-bench" "${decode[@]}" -c 4096,8192,16384,32768 -n 32 -r 3 -k 100 --mode full,streaming,knn,retrieval \
   --index 'flat:bits=8;flat:bits=4;qivf' -o "$out/decode.jsonl" | tee "$out/decode.txt"
-"$bin/bench/ra-bench" "${decode[@]}" -c 4096,8192,16384,32768 -n 32 -r 3 --mode full,retrieval --share 0.0004 -o "$out/share.jsonl"
+"$bin/bench/ra-bench" "${decode[@]}" -c 4096,8192,16384,32768 -n 32 -r 3 --mode full,retrieval -o "$out/share.jsonl"
 /usr/bin/python3 plots/latency_breakdown.py "$out/latency" "$out/decode.jsonl"
 
 for select in head group; do  # each head its own best keys, or all heads those of any
-  "$bin/bench/ra-bench" attention -d $dump --cold --queries 64 -r 1 --mode knn,retrieval --index 'flat;flat:bits=4;qscan;qivf' \
+  "$bin/bench/ra-bench" attention -d $dump --cold --queries 64 -r 1 -k 100 --mode knn,retrieval --index 'flat;flat:bits=4;qscan;qivf' \
     --select $select -o "$out/select.jsonl" | tee "$out/select-$select.txt"
 done
 graphs=("$bin/recall/ra-recall" curve -d $dump --keys 128-31743 --test-queries last:128 -k 100 --batch group --no-samples --raw --untimed)

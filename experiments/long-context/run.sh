@@ -14,17 +14,16 @@ run=(-m "$model" -f "$text" --rope-scaling yarn --rope-scale 4)
 [[ -e $work/qwen-128k.h5 ]] || "$bin/dump/ra-dump" "${run[@]}" -n 131072 --layers 2,7,12,16,20,22 --queries all \
   --kv-out "$work/q128.kv" -o "$work/qwen-128k.h5"
 decode=("$bin/bench/ra-bench" decode "${run[@]}" --kv-in "$work/q128.kv" --trust-kv)
-rm -f "$out"/{decode,modes,others,share,share-raw,number,faiss,recall}.jsonl
+rm -f "$out"/{decode,modes,others,raw,number,faiss,recall}.jsonl
 "${decode[@]}" -c '2048-131072*2' -n 16 -r 5 --mode full -o "$out/decode.jsonl"
 "${decode[@]}" -c 4096,8192,16384,32768,131072 -n 32 -r 5 --mode full,streaming,knn,retrieval --index 'flat:bits=8;flat:bits=4;qivf' \
   -o "$out/modes.jsonl"
-"${decode[@]}" -c 32768,131072 -n 32 -r 5 --mode full,knn,retrieval,tail,pages \
+"${decode[@]}" -c 32768,131072 -n 32 -r 5 -k 100 --mode full,knn,retrieval,tail,pages \
   --index 'flat;qivf;qivf:metric=raw,probes=165' -o "$out/others.jsonl"
 rule=(--mode full,retrieval -n 32 -r 5)
-"${decode[@]}" -c 4096,8192,16384,32768,131072 "${rule[@]}" --share 0.0004 -o "$out/share.jsonl"
-"${decode[@]}" -c 32768,131072 "${rule[@]}" --index 'qivf;qivf:metric=raw' --share 0.0004 -o "$out/share-raw.jsonl"
-"${decode[@]}" -c 8192,32768,131072 "${rule[@]}" -o "$out/number.jsonl"
-"${decode[@]}" -c 131072 -n 16 -r 2 --mode full,ivf,retrieval --index 'ivf:probes=128;qivf' -o "$out/faiss.jsonl"
+"${decode[@]}" -c 32768,131072 "${rule[@]}" --index 'qivf;qivf:metric=raw' -o "$out/raw.jsonl"
+"${decode[@]}" -c 8192,32768,131072 "${rule[@]}" -k 100 -o "$out/number.jsonl"
+"${decode[@]}" -c 131072 -n 16 -r 2 -k 100 --mode full,ivf,retrieval --index 'ivf:probes=128;qivf' -o "$out/faiss.jsonl"
 /usr/bin/python3 "$here/parts.py" "$out/modes.jsonl" > "$out/parts.md"
 /usr/bin/python3 plots/latency_breakdown.py "$out/latency" "$out/modes.jsonl"
 /usr/bin/python3 plots/latency_breakdown.py "$out/others" "$out/others.jsonl"

@@ -22,6 +22,12 @@ std::size_t row_bytes(const kernels::KvRows& rows) {
          kernels::row_bytes(rows.type, rows.value_dim);
 }
 
+float least_share(const SparseOptions& o, std::int64_t cached) {
+  const bool falls = cached < o.share_from;
+  return static_cast<float>(
+      falls ? o.share * static_cast<double>(cached) / static_cast<double>(o.share_from) : o.share);
+}
+
 }  // namespace
 
 SparseAttention::SparseAttention(const AttentionShape& shape, const SparseOptions& options)
@@ -282,7 +288,7 @@ void SparseAttention::search_group(const model::AttendInput& in, const Ranges& a
     const int row = head - kv_head * shape_.group();
     const std::size_t slot = indexes_->slot(in.layer, kv_head, row), dim = size(shape_.head_dim);
     const index::AttentionShare share{
-        .least = static_cast<float>(options_.share),
+        .least = least_share(options_, in.pos + 1),
         .scale = in.scale,
         .held = std::span<const float>(held).subspan(size(head - heads.first), size(count))};
     const index::SearchParams params{

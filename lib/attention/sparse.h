@@ -39,8 +39,10 @@ struct SparseOptions {
   int k = 100;                   // keys retrieved per query head
   bool group = false;  // attended by all heads that search together; needs no cut, no tail
   // With `group`, of an index that is `by_share`: instead of k all keys that would take this share
-  // of a head's attention. The static set comes first then; no device may attend to it.
+  // of a head's attention; of fewer cached positions than share_from that falls in proportion, for
+  // there more keys cost little. The static set comes first then; no device may attend to it.
   double share = 0;
+  std::int64_t share_from = 0;
   HitCut cut = {};          // which of them are attended
   int effort = 0;           // 0 = the index's default
   bool tail = false;        // estimate attention to the keys not retrieved (tail_cells.h)

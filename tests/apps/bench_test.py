@@ -491,7 +491,12 @@ def test_keys_worth_a_share_of_attention(dump):
     assert by_share["config"]["share"] == 4e-4 and more["config"]["share"] == 1e-5
     assert more["metrics"]["attended_mean"] > by_share["metrics"]["attended_mean"]
     assert more["metrics"]["output_rel_l2"] < by_share["metrics"]["output_rel_l2"]
-    assert "share" not in of("-k", 40)["config"]
+    by_default = of()
+    assert (by_default["config"]["share"], by_default["config"]["share_from"]) == (4e-4, 16384)
+    assert by_default["metrics"]["attended_mean"] > by_share["metrics"]["attended_mean"], "a short context"
+    assert "share_from" not in by_share["config"]
+    for by_number in (("-k", 40), ("--share", 0), ("--top-p", 0.9), ("--budget", "measured"), ("--select", "head"), ("--index", "qscan")):
+        assert "share" not in of(*by_number)["config"], by_number
     assert of("-k", 100000, "--share", 0.01)["config"]["share"] == 0.01  # no number of keys has to be there
     for wrong in (("--mode", "knn"), ("--mode", "retrieval", "--index", "qscan"), ("--mode", "retrieval", "--select", "head")):
         assert "no chosen mode finds keys by their share" in fails(2, "attention", "-d", dump, *wrong, "--share", 0.01, "-o", "-")

@@ -85,6 +85,25 @@ TEST_F(SparseGroupTest, AGroupAttendsToWhatIsWorthAShareOfAnyHead) {
   EXPECT_EQ(sizes.back(), 0u);
 }
 
+TEST_F(SparseGroupTest, AShareFallsWithTheContextUpToWhereItHolds) {
+  const Matrix<float> q = random_matrix(1, 96, 6);
+  SparseOptions o = with_index("qivf", 20);
+  o.group = true;
+  o.share = 0.005;
+  SparseAttention plain = make(o);
+  const Matrix<float> expected = run(plain, q);
+  const std::int64_t distances = stats_.distances;
+  o.share_from = kPrompt;  // reached
+  SparseAttention reached = make(o);
+  EXPECT_EQ(relative_l2(run(reached, q), expected), 0);
+  EXPECT_EQ(stats_.distances, distances);
+  o.share = 0.01;  // of twice as many
+  o.share_from = 2 * kPrompt;
+  SparseAttention half = make(o);
+  EXPECT_EQ(relative_l2(run(half, q), expected), 0);
+  EXPECT_EQ(stats_.distances, distances);
+}
+
 // A group is split where there are threads for its parts, by two heads at least; then the heads of
 // a part attend together. Groups of 3 stay whole for any number of threads.
 TEST_F(SparseGroupTest, AGroupIsSplitAmongThreadsThatHaveNoneOfTheirOwn) {
