@@ -119,9 +119,11 @@ void bind(CLI::App& app, SparseModeOptions& o) {
       ->capture_default_str();
   app.add_option(
          "--share", o.share,
-         "Where a group attends together to what qivf finds (on the CPU): instead of k all "
-         "keys that would take this share of a head's attention, sink and window counted; "
-         "0 = k. Default, unless -k is given: 0.0004, below 16384 tokens less in proportion")
+         fmt::format(
+             "Where a group attends together to what qivf finds (on the CPU): instead of k all "
+             "keys that would take this share of a head's attention, sink and window counted; "
+             "0 = k. Default, unless -k is given: {}, below {} tokens less in proportion",
+             kDefaultShare, kDefaultShareFrom))
       ->check(CLI::Range(0.0, 0.5));
   app.add_option(
          "--budget", o.budget,

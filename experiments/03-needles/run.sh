@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Facts hidden in 32,768 tokens of the handbook, asked of Qwen2.5-Coder-0.5B after one prefill: with
 # full attention and with the static set alone; then, on the snapshot of that prefill, with the other
-# modes of MODES. SEEDS="1 2 3" hides other facts in other prompts, one prefill each; TASKS are those of
-# `ra-bench quality --task`.
+# modes of MODES and the options MORE (`-k 100` where that is not set). SEEDS="1 2 3" hides other facts
+# in other prompts, one prefill each; TASKS are those of `ra-bench quality --task`.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 bench=${RA_BIN:-build/release/apps}/bench/ra-bench

@@ -41,7 +41,6 @@ CellSegment::CellSegment(MatView<const float> keys, const Cells& cells, std::uin
   for (const std::uint32_t c : top_.begin) top_rows.push_back(cell_.begin[c]);
   const Matrix<float> tops = cell_means(keys, cells.order, top_rows),
                       means = cell_means(keys, cells.order, cell_.begin);
-  deviation_ = deviation_of(keys, cells, means);
   // Steps are fitted to both; the last top fills up its block.
   Matrix<float> all(first_cell_block_ * kernels::kCodeKeys + means.rows(), keys.cols);
   for (std::size_t i = 0; i < first_cell_block_ * kernels::kCodeKeys; ++i)
@@ -52,6 +51,7 @@ CellSegment::CellSegment(MatView<const float> keys, const Cells& cells, std::uin
   mean_codes_ = KeyCodes(space, all.view(), 8);
   centre_ = std::move(space.mean);
   if (key_bits == 0) return;
+  deviation_ = deviation_of(keys, cells, means);
   Matrix<float> rows(keys.rows, keys.cols);
   for (std::uint32_t row = 0; row < keys.rows; ++row)
     std::copy_n(keys.row(order_[row]), keys.cols, rows.row(row));

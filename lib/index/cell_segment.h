@@ -31,7 +31,7 @@ class CellSegment {
   const CellLevel& top() const { return top_; }
   const CellLevel& cell() const { return cell_; }
   const float* log_sizes() const { return log_sizes_.data(); }  // [cells] ln of their rows
-  // Rms distance of the keys of a cell of spread 1 to their mean.
+  // Rms distance of the keys of a cell of spread 1 to their mean; 0 without codes of keys.
   float deviation() const { return deviation_; }
   std::size_t bytes() const;
   // The same of `keys` keys in `cells` cells under `tops`.

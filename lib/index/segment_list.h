@@ -99,7 +99,7 @@ class SegmentList {
                  SearchStats& stats) const;
 
   std::vector<CellSegment> segments_;
-  CellShape shape_;  // of the last segment, whose queries are most like those to come
+  CellShape shape_;  // of the segment added last, whose queries are most like those to come
   std::vector<std::size_t> tops_{0}, cells_{0};  // [segments + 1] of the segments before
 };
 
