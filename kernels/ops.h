@@ -16,6 +16,7 @@
 #include "kernels/gemv.h"
 #include "kernels/level.h"
 #include "kernels/mass.h"
+#include "kernels/mix.h"
 #include "kernels/multiply_peak.h"
 #include "kernels/norm.h"
 #include "kernels/quant.h"
@@ -47,6 +48,9 @@ struct OpTable {
                                 std::uint32_t* rows) noexcept;  // codes.h
   float (*encode_query)(const float* y, std::size_t n, std::int8_t* out) noexcept;
   void (*log_mass)(const MassArgs& a, float* out) noexcept;  // mass.h
+  void (*mass_below)(const BelowArgs& a, float* out) noexcept;
+  void (*mix_rows)(const MixArgs& a) noexcept;  // mix.h
+  void (*sum_ranges)(const RangeArgs& a) noexcept;
   float (*kth_largest)(const float* scores, std::size_t n, std::size_t m,
                        float* scratch) noexcept;  // select.h
   std::size_t (*at_least)(const float* scores, std::size_t n, float floor, std::size_t most,

@@ -132,6 +132,7 @@ void add_limits(const ModeRun& run, Json& config) {
   if (run.sparse.share > 0) {
     config["share"] = run.sparse.share;
     if (run.sparse.share_from > 0) config["share_from"] = run.sparse.share_from;
+    if (run.sparse.rest) config["rest"] = "estimate";
   }
   if (run.measured) config["budget"] = "measured";
   if (run.sparse.sequential) config["schedule"] = "sequential";

@@ -65,9 +65,9 @@ void check_select(const SparseModeOptions& o) {
 }
 
 constexpr double kLeastShare = 1e-9;
-// What experiments/06-budgets finds to be as near to full attention as k = 100.
-constexpr double kDefaultShare = 0.0004;
-constexpr std::int64_t kDefaultShareFrom = 16384;
+// What experiments/06-budgets and 09-quality find to be nearer to full attention than k = 100.
+constexpr double kDefaultShare = 0.001;
+constexpr std::int64_t kDefaultShareFrom = 32768;
 
 void set_share(const SparseModeOptions& o, bool on_cpu, ModeRun& run) {
   if (!run.sparse.group || !run.sparse.index->by_share || !on_cpu) return;
@@ -77,6 +77,7 @@ void set_share(const SparseModeOptions& o, bool on_cpu, ModeRun& run) {
     run.sparse.share = kDefaultShare;
     run.sparse.share_from = kDefaultShareFrom;
   }
+  run.sparse.rest = run.sparse.share > 0 && o.rest == "estimate";
 }
 
 // Pages and estimates of a tail are each head's own.
@@ -125,6 +126,11 @@ void bind(CLI::App& app, SparseModeOptions& o) {
              "0 = k. Default, unless -k is given: {}, below {} tokens less in proportion",
              kDefaultShare, kDefaultShareFrom))
       ->check(CLI::Range(0.0, 0.5));
+  app.add_option("--rest", o.rest,
+                 "What becomes of the keys worth less than --share: their cells' estimate of their "
+                 "attention (estimate), or nothing (drop)")
+      ->check(CLI::IsMember({"estimate", "drop"}))
+      ->capture_default_str();
   app.add_option(
          "--budget", o.budget,
          "Keys of each query head: k (uniform), or k on average over all heads and layers, "

@@ -21,6 +21,7 @@ struct SparseModeOptions {
   std::string index;  // replaces the default index of the modes of its type, and of retrieval
   int k = 100, sink = 128, window = 512, flush = 1024;
   bool k_given = false;
+  std::string rest = "estimate";  // of what a share leaves out; or drop
   std::optional<double> share;  // 0: k; none: chosen for the context, unless k is given or limited
   attention::HitCut cut;        // of the k
   std::string budget = "uniform", select = "auto";

@@ -9,4 +9,9 @@ void log_mass<Level::kAvx2>(const MassArgs& a, float* out) noexcept {
   log_mass_of_group<Simd>(a, out);
 }
 
+template <>
+void mass_below<Level::kAvx2>(const BelowArgs& a, float* out) noexcept {
+  mass_below_of_group<Simd>(a, out);
+}
+
 }  // namespace ra::kernels

@@ -46,6 +46,7 @@ struct Simd {
   RA_ALWAYS_INLINE static V add(V a, V b) { return _mm256_add_ps(a, b); }
   RA_ALWAYS_INLINE static V sub(V a, V b) { return _mm256_sub_ps(a, b); }
   RA_ALWAYS_INLINE static V mul(V a, V b) { return _mm256_mul_ps(a, b); }
+  RA_ALWAYS_INLINE static V div(V a, V b) { return _mm256_div_ps(a, b); }
   RA_ALWAYS_INLINE static V max(V a, V b) { return _mm256_max_ps(a, b); }
   RA_ALWAYS_INLINE static V min(V a, V b) { return _mm256_min_ps(a, b); }
   RA_ALWAYS_INLINE static V fma(V a, V b, V c) { return _mm256_fmadd_ps(a, b, c); }

@@ -45,6 +45,7 @@ struct Simd {
   RA_ALWAYS_INLINE static V add(V a, V b) { return _mm512_add_ps(a, b); }
   RA_ALWAYS_INLINE static V sub(V a, V b) { return _mm512_sub_ps(a, b); }
   RA_ALWAYS_INLINE static V mul(V a, V b) { return _mm512_mul_ps(a, b); }
+  RA_ALWAYS_INLINE static V div(V a, V b) { return _mm512_div_ps(a, b); }
   RA_ALWAYS_INLINE static V max(V a, V b) { return _mm512_max_ps(a, b); }
   RA_ALWAYS_INLINE static V min(V a, V b) { return _mm512_min_ps(a, b); }
   RA_ALWAYS_INLINE static V fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }

@@ -22,7 +22,8 @@ IndexPlan plan_indexes(const AttentionShape& shape, const SparseOptions& options
                      .dim = dim,
                      .heads = static_cast<std::size_t>(shape.group()) / per_kv_head,
                      .stored = type != model::KvType::kInt8,
-                     .bf16 = type == model::KvType::kBf16};
+                     .bf16 = type == model::KvType::kBf16,
+                     .value_dim = options.rest ? value_dim : 0};
   plan.bytes = kv_heads * per_kv_head * index::index_bytes(spec, of);
   if (options.tail) plan.bytes += kv_heads * TailCells::bytes_of(of.keys, dim, value_dim);
   if (spec.lists > 0)
@@ -35,8 +36,8 @@ IndexPlan plan_indexes(const AttentionShape& shape, const SparseOptions& options
     at_once = std::min(static_cast<std::size_t>(threads()), kv_heads);
     of.keys = std::min(of.keys, spec.piece(of.keys));
   }
-  plan.building =
-      at_once * (3 * of.keys * (dim + 1) * sizeof(float) + 2 * index::index_bytes(spec, of));
+  plan.building = at_once * (of.keys * (3 * (dim + 1) + of.value_dim) * sizeof(float) +
+                             2 * index::index_bytes(spec, of));
   return plan;
 }
 

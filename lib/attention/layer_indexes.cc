@@ -31,12 +31,16 @@ AttentionShape shape_of(const model::Config& c) {
   return shape;
 }
 
-LayerIndexes::LayerIndexes(const AttentionShape& shape, const index::IndexSpec& spec)
-    : shape_(shape), spec_(spec), per_kv_head_(spec.share_group ? 1 : shape.group()) {
+LayerIndexes::LayerIndexes(const AttentionShape& shape, const index::IndexSpec& spec, bool values)
+    : shape_(shape),
+      spec_(spec),
+      values_(values),
+      per_kv_head_(spec.share_group ? 1 : shape.group()) {
   for (int layer = 0; layer < shape.layers; ++layer) {
     ordinals_.push_back(shape.has_index(layer) ? static_cast<int>(layers_.size()) : -1);
     if (shape.has_index(layer)) layers_.push_back(layer);
   }
+  RA_CHECK(!values || (spec.by_share && grows()));
   ends_.resize(layers_.size());
   indexes_.resize(size(count()));
 }
@@ -65,11 +69,13 @@ void LayerIndexes::extend(const model::KvCache& cache, int layer, int kv_head, s
   while (from < end) {
     const std::int64_t to =
         std::min(end, from + static_cast<std::int64_t>(spec_.piece(size(from - sink_))));
-    const Matrix<float> keys = model::widen_keys(rows, from, to);
+    const Matrix<float> keys = model::widen_keys(rows, from, to),
+                        values = values_ ? model::widen_values(rows, from, to) : Matrix<float>();
     for (int i = 0; i < per_kv_head_; ++i) {
       const HeldTraining held(training, layer, kv_head * shape_.group() + i * heads, heads, from,
                               to);
       const index::BuildInput in{.keys = keys.view(),
+                                 .values = values.view(),
                                  .train = held.views,
                                  .seed = seed,
                                  .stored = stored_keys(rows, sink_),

@@ -45,7 +45,8 @@ struct IndexTotals {
 // built at: the cache must be the same object in all calls and outlive this one's searches.
 class LayerIndexes {
  public:
-  LayerIndexes(const AttentionShape& shape, const index::IndexSpec& spec);
+  // values: of types that are `by_share`, whether they learn values too (BuildInput::values).
+  LayerIndexes(const AttentionShape& shape, const index::IndexSpec& spec, bool values = false);
 
   // Who takes the exact searches of builds, growth excepted; null: the threads here.
   void set_row_search(index::RowSearch* search) { search_ = search; }
@@ -97,6 +98,7 @@ class LayerIndexes {
   AttentionShape shape_;
   index::IndexSpec spec_;
   index::RowSearch* search_ = nullptr;
+  bool values_;
   int per_kv_head_;            // indexes of a KV head
   std::vector<int> ordinals_;  // [layer]: its place among the layers that have an index, or -1
   std::vector<int> layers_;    // [ordinal]

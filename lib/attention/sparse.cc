@@ -54,7 +54,8 @@ SparseAttention::SparseAttention(const AttentionShape& shape, const SparseOption
                  : std::clamp((threads() + shape.kv_heads - 1) / shape.kv_heads, 1, shape.group());
   RA_CHECK(!options.group || (!options.cut.active() && !options.tail));
   RA_CHECK(options.share == 0 || (options.group && options.index && options.index->by_share));
-  if (options.index) indexes_.emplace(shape, *options.index);
+  RA_CHECK(!options.rest || options.share > 0);
+  if (options.index) indexes_.emplace(shape, *options.index, options.rest);
   if (options.index && options.tail) tails_.emplace(shape);
   buffers_.resize(size(shape.kv_heads * parts_));
   tail_scratch_.resize(buffers_.size());
@@ -290,7 +291,8 @@ void SparseAttention::search_group(const model::AttendInput& in, const Ranges& a
     const index::AttentionShare share{
         .least = least_share(options_, in.pos + 1),
         .scale = in.scale,
-        .held = std::span<const float>(held).subspan(size(head - heads.first), size(count))};
+        .held = std::span<const float>(held).subspan(size(head - heads.first), size(count)),
+        .rest = options_.rest};
     const index::SearchParams params{
         .k = options_.k,
         .effort = options_.effort,
@@ -304,13 +306,11 @@ void SparseAttention::search_group(const model::AttendInput& in, const Ranges& a
   if (options_.index->share_group) {
     search_heads(heads.first, heads.count, list);
   } else {
-    list.ids.clear();
-    list.floors.clear();
+    list.clear();
     index::Shortlist of_row;
     for (int i = 0; i < heads.count; ++i) {
       search_heads(heads.first + i, 1, of_row);
-      list.ids.insert(list.ids.end(), of_row.ids.begin(), of_row.ids.end());
-      list.floors.push_back(of_row.floors[0]);
+      list.append(of_row);
     }
     index::join_rows(list, size(heads.count), log.stats);
   }
@@ -349,7 +349,8 @@ void SparseAttention::attend_group(const model::AttendInput& in, int kv_head, in
   const auto start = Clock::now();
   const Part heads = part_of(kv_head, part);
   const std::size_t dim = size(shape_.head_dim);
-  const auto& ids = shortlists_[size(kv_head * parts_ + part)].ids;
+  index::Shortlist& list = shortlists_[size(kv_head * parts_ + part)];
+  const auto& ids = list.ids;
   if (!ids.empty())
     kernels::ops().attend_partial({.q = in.q.row(0) + size(heads.first) * dim,
                                    .q_stride = dim,
@@ -360,6 +361,13 @@ void SparseAttention::attend_group(const model::AttendInput& in, int kv_head, in
                                    .scale = in.scale,
                                    .out = &found_parts_[size(heads.first)],
                                    .exact_f32 = exact_f32()});
+  for (std::size_t r = 0; r < list.rest.sums.size(); ++r)
+    if (list.rest.sums[r] > 0)
+      kernels::merge(found_parts_[size(heads.first) + r],
+                     {.max = list.floors[r] * in.scale,
+                      .sum = list.rest.sums[r],
+                      .acc = &list.rest.values[r * list.rest.stride]},
+                     size(shape_.value_dim));
   log.kv_rows += std::ssize(ids);
   log.attended = heads.count * std::ssize(ids);
   log.gather_ms = ms_since(start);

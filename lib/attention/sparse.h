@@ -43,9 +43,10 @@ struct SparseOptions {
   // there more keys cost little. The static set comes first then; no device may attend to it.
   double share = 0;
   std::int64_t share_from = 0;
-  HitCut cut = {};          // which of them are attended
-  int effort = 0;           // 0 = the index's default
-  bool tail = false;        // estimate attention to the keys not retrieved (tail_cells.h)
+  bool rest = false;  // with `share`: what the keys not read come to is estimated from their cells
+  HitCut cut = {};    // which of them are attended
+  int effort = 0;     // 0 = the index's default
+  bool tail = false;  // estimate attention to the keys not retrieved (tail_cells.h)
   bool sequential = false;  // the static set first, then the retrieval; for comparison
   int flush = 1024;         // keys of the buffer that become a segment; 0 = never
   model::Compute compute = model::Compute::kAuto;  // of the attention

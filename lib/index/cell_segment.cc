@@ -12,6 +12,12 @@
 namespace ra::index {
 namespace {
 
+template <class T>
+void ask(const std::vector<T>& array) {
+  const char* at = reinterpret_cast<const char*>(array.data());
+  for (std::size_t i = 0; i < array.size() * sizeof(T); i += 64) __builtin_prefetch(at + i);
+}
+
 float deviation_of(MatView<const float> keys, const Cells& cells, const Matrix<float>& means) {
   double distances = 0, spreads = 0;
   for (std::size_t c = 0; c < cells.cell.count(); ++c) {
@@ -26,8 +32,8 @@ float deviation_of(MatView<const float> keys, const Cells& cells, const Matrix<f
 
 }  // namespace
 
-CellSegment::CellSegment(MatView<const float> keys, const Cells& cells, std::uint32_t first_key,
-                         int key_bits)
+CellSegment::CellSegment(MatView<const float> keys, MatView<const float> values, const Cells& cells,
+                         std::uint32_t first_key, int key_bits)
     : first_key_(first_key),
       order_(cells.order.begin(), cells.order.end()),
       top_(cells.top),
@@ -39,6 +45,17 @@ CellSegment::CellSegment(MatView<const float> keys, const Cells& cells, std::uin
     log_sizes_.push_back(std::log(static_cast<float>(cell_.size(c))));
   std::vector<std::uint32_t> top_rows;  // begin of the tops, in rows
   for (const std::uint32_t c : top_.begin) top_rows.push_back(cell_.begin[c]);
+  if (values.rows > 0) {
+    RA_CHECK(values.rows == keys.rows);
+    for (std::size_t t = 0; t < top_.count(); ++t)
+      top_log_sizes_.push_back(std::log(static_cast<float>(top_rows[t + 1] - top_rows[t])));
+    const Matrix<float> of_tops = cell_means(values, cells.order, top_rows);
+    const std::size_t stride = value_stride(values.cols);
+    top_values_.resize(top_.count() * stride);
+    for (std::size_t t = 0; t < top_.count(); ++t)
+      std::transform(of_tops.row(t), of_tops.row(t) + values.cols, &top_values_[t * stride],
+                     to_bf16);
+  }
   const Matrix<float> tops = cell_means(keys, cells.order, top_rows),
                       means = cell_means(keys, cells.order, cell_.begin);
   // Steps are fitted to both; the last top fills up its block.
@@ -60,31 +77,33 @@ CellSegment::CellSegment(MatView<const float> keys, const Cells& cells, std::uin
 
 std::size_t CellSegment::bytes() const {
   return order_.size() * sizeof(order_[0]) + top_.bytes() + cell_.bytes() +
-         (log_sizes_.size() + centre_.size()) * sizeof(float) + mean_codes_.bytes() +
-         key_codes_.bytes();
+         (log_sizes_.size() + top_log_sizes_.size() + centre_.size()) * sizeof(float) +
+         top_values_.size() * sizeof(bf16) + mean_codes_.bytes() + key_codes_.bytes();
 }
 
 std::size_t CellSegment::bytes_of(std::size_t keys, std::size_t dim, std::size_t cells,
-                                  std::size_t tops, int key_bits) {
+                                  std::size_t tops, int key_bits, std::size_t value_dim) {
   // begin and spread, and the logarithms of sizes
   const std::size_t levels = (3 * cells + 1 + 2 * tops + 1) * sizeof(float);
-  return keys * sizeof(std::uint16_t) + levels + dim * sizeof(float) +
+  const std::size_t of_values =
+      value_dim > 0 ? tops * (sizeof(float) + value_stride(value_dim) * sizeof(bf16)) : 0;
+  return keys * sizeof(std::uint16_t) + levels + of_values + dim * sizeof(float) +
          KeyCodes::bytes_of(tops + kernels::kCodeKeys + cells, dim, 8) +
          (key_bits > 0 ? KeyCodes::bytes_of(keys, dim, key_bits) : 0);
 }
 
 void CellSegment::prefetch() const {
-  const auto ask = [](const auto& array) {
-    const char* at = reinterpret_cast<const char*>(array.data());
-    for (std::size_t i = 0; i < array.size() * sizeof(array[0]); i += 64)
-      __builtin_prefetch(at + i);
-  };
   mean_codes_.prefetch_steps();
   key_codes_.prefetch_steps();
   ask(centre_);
   ask(top_.begin);
   ask(top_.spread);
   mean_codes_.prefetch(0, top_.count());
+}
+
+void CellSegment::prefetch_values() const {
+  ask(top_log_sizes_);
+  ask(top_values_);
 }
 
 void CellSegment::prefetch_cells(std::size_t top) const {

@@ -163,6 +163,7 @@ QivfIndex::QivfIndex(const BuildInput& in, const ParamReader& params)
     const std::size_t count = std::min(piece(first_segment_, first), n - first);
     BuildInput segment = in;
     segment.keys = in.keys.row_range(first, count);
+    if (in.values.rows > 0) segment.values = in.values.row_range(first, count);
     for (QuerySet& set : segment.train) {
       // The rows of these positions, and others, earlier if possible, where they are too few for a
       // metric.
@@ -210,7 +211,7 @@ void QivfIndex::learn(const BuildInput& segment, BuildClock& clock) {
                                    .search = segment.search},
                                   clock, stats_.distances);
   stats_.cluster_ms += clock.lap_ms();
-  list_.add(keys, cells, metric_.a.view(), key_bits_);
+  list_.add(keys, segment.values, cells, metric_.a.view(), key_bits_);
   stats_.pack_ms += clock.lap_ms();
 }
 
@@ -272,6 +273,7 @@ SearchStats QivfIndex::shortlist(MatView<const float> queries, const SearchParam
                .share = by_share ? p.share : nullptr},
               s.probe, stats);
   list.ids.assign(s.probe.found.begin(), s.probe.found.end());
+  list.rest = s.probe.rest;
   list.floors.assign(s.probe.floors.begin(), s.probe.floors.end());
   stats.distances += static_cast<std::int64_t>(queries.rows * list.ids.size());
   return stats;
@@ -282,8 +284,7 @@ SearchStats QivfIndex::shortlist_in_turn(MatView<const float> queries, const Sea
                                          SearchScratch& scratch, Shortlist& list) const {
   SearchStats stats;
   Shortlist of_some;
-  list.ids.clear();
-  list.floors.clear();
+  list.clear();
   for (std::size_t first = 0; first < queries.rows; first += kMostProbing) {
     const std::size_t count = std::min(kMostProbing, queries.rows - first);
     AttentionShare share = *p.share;
@@ -293,8 +294,7 @@ SearchStats QivfIndex::shortlist_in_turn(MatView<const float> queries, const Sea
     stats += shortlist(queries.row_range(first, count), some, scratch, of_some);
     // join_rows counts a key once for each list it is on.
     stats.distances -= static_cast<std::int64_t>((count - 1) * of_some.ids.size());
-    list.ids.insert(list.ids.end(), of_some.ids.begin(), of_some.ids.end());
-    list.floors.insert(list.floors.end(), of_some.floors.begin(), of_some.floors.end());
+    list.append(of_some);
   }
   join_rows(list, queries.rows, stats);
   return stats;
@@ -375,7 +375,7 @@ QivfIndex::QivfIndex(const BuildInput& in, const ParamReader& params, const Inde
     }
     of.cell = cells.take(keys);
     of.top = tops.take(of.cell.count());
-    list_.add(in.keys.row_range(first, keys), of, metric_.a.view(), key_bits_);
+    list_.add(in.keys.row_range(first, keys), {}, of, metric_.a.view(), key_bits_);
     first += keys;
   }
   if (first != n) refuse_state("segments", fmt::format("they hold {} of {} keys", first, n));
@@ -403,13 +403,12 @@ std::size_t qivf_bytes(const KeyShape& shape, const ParamReader& params) {
   const CellNumbers numbers(params);
   const auto bytes = [&](std::size_t keys) {
     return CellSegment::bytes_of(keys, shape.dim, most_cells(numbers.lists(keys)),
-                                 numbers.tops(keys), key_bits_of(params));
+                                 numbers.tops(keys), key_bits_of(params), shape.value_dim);
   };
   std::size_t sum = KeyRows::bytes_of(shape) + shape.dim * shape.dim * sizeof(float);
-  if (qivf_for_group(params)) sum += CellShape::bytes_of(shape.dim);
   for (std::size_t first = 0, count = 0; first < shape.keys; first += count) {
     count = std::min(qivf_segment(params, first), shape.keys - first);
-    sum += bytes(count);
+    sum += bytes(count) + (qivf_for_group(params) ? CellShape::bytes_of(shape.dim) : 0);
   }
   return sum;
 }

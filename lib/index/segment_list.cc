@@ -98,13 +98,12 @@ void keep_key(std::uint32_t key, const RowFetch* fetch, std::vector<std::uint32_
 
 }  // namespace
 
-void SegmentList::add(MatView<const float> keys, const Cells& cells, MatView<const float> metric,
-                      int key_bits) {
-  CellSegment segment(keys, cells, static_cast<std::uint32_t>(this->keys()), key_bits);
-  if (key_bits > 0) {
-    CellShape shape(keys, cells, metric);
-    if (!shape.points()) shape_ = std::move(shape);
-  }
+void SegmentList::add(MatView<const float> keys, MatView<const float> values, const Cells& cells,
+                      MatView<const float> metric, int key_bits) {
+  RA_CHECK(segments_.empty() || value_dim_ == values.cols);
+  value_dim_ = values.cols;
+  CellSegment segment(keys, values, cells, static_cast<std::uint32_t>(this->keys()), key_bits);
+  if (key_bits > 0) shapes_.emplace_back(keys, cells, metric);
   tops_.push_back(tops_.back() + segment.top().count());
   cells_.push_back(cells_.back() + segment.cell().count());
   segments_.push_back(std::move(segment));
@@ -113,6 +112,7 @@ void SegmentList::add(MatView<const float> keys, const Cells& cells, MatView<con
 void SegmentList::shrink(std::size_t n) {
   while (!segments_.empty() && segments_.back().first_key() >= n) {
     segments_.pop_back();
+    if (!shapes_.empty()) shapes_.pop_back();
     tops_.pop_back();
     cells_.pop_back();
   }
@@ -124,7 +124,8 @@ std::size_t SegmentList::keys() const {
 }
 
 std::size_t SegmentList::bytes() const {
-  std::size_t sum = shape_.bytes();
+  std::size_t sum = 0;
+  for (const CellShape& shape : shapes_) sum += shape.bytes();
   for (const CellSegment& segment : segments_) sum += segment.bytes();
   return sum;
 }
@@ -132,17 +133,23 @@ std::size_t SegmentList::bytes() const {
 void SegmentList::probe(MatView<const float> queries, const ProbeOptions& o, ProbeScratch& s,
                         SearchStats& stats) const {
   s.found.clear();
+  s.rest.clear();
   if (queries.rows == 0) return;
   RA_CHECK(queries.rows <= kMostProbing);
   Stopwatch watch;
   open_tops(queries, o, s, stats);
-  if (o.share != nullptr) spread_by_share(queries, o, s);
+  if (o.share != nullptr) {
+    if (o.share->rest)
+      for (const CellSegment& segment : segments_) segment.prefetch_values();
+    spread_by_share(queries, o, s);
+  }
   gather_cells(s);
   score_cells(queries.rows, s, stats);
   stats.times.cells += watch.lap();
   if (o.share != nullptr) {
     set_floors(queries.rows, o, s);
     pick_by_share(queries.rows, s);
+    if (o.share->rest && value_dim_ > 0) estimate_rest(queries.rows, o, s, stats);
   } else {
     pick_cells(queries.rows, o, s);
   }
@@ -217,15 +224,23 @@ void SegmentList::open_tops(MatView<const float> queries, const ProbeOptions& o,
   }
 }
 
-// s.spread as the keys within cells have it. The tops' spread would miss where a query tells the
-// keys of a cell apart better than it tells cells apart.
+// s.spread as the keys within cells have it, and s.tops by it. The tops' spread would miss where a
+// query tells the keys of a cell apart better than it tells cells apart.
 void SegmentList::spread_by_share(MatView<const float> queries, const ProbeOptions& o,
                                   ProbeScratch& s) const {
   const std::size_t group = queries.rows;
+  std::size_t last = shapes_.size() - 1;
+  while (last > 0 && shapes_[last].points()) --last;
   for (std::size_t r = 0; r < group; ++r) {
-    const float deviation = o.reach * shape_.deviation(queries.row(r));
-    for (std::size_t i = 0; i < segments_.size(); ++i)
-      s.spread[i * group + r] = deviation * segments_[i].deviation();
+    const float deviation = o.reach * shapes_[last].deviation(queries.row(r));
+    for (std::size_t i = 0; i < segments_.size(); ++i) {
+      float& gain = s.spread[i * group + r];
+      const float more = deviation * segments_[i].deviation() - gain;
+      gain += more;
+      const CellLevel& top = segments_[i].top();
+      float* promise = &s.tops[r * tops_.back() + tops_[i]];
+      for (std::size_t t = 0; t < top.count(); ++t) promise[t] += more * top.spread[t];
+    }
   }
 }
 
@@ -300,6 +315,25 @@ void SegmentList::pick_cells(std::size_t group, const ProbeOptions& o, ProbeScra
   }
 }
 
+// Of the cells of a part, once s.cell_spread and s.cell_log_size are known.
+kernels::MassArgs SegmentList::masses(std::size_t p, std::size_t group, const ProbeOptions& o,
+                                      ProbeScratch& s) const {
+  const ProbeScratch::Part& part = s.cell_parts[p];
+  const std::size_t at = part.first * kKeys;
+  const bool rest = o.share->rest && value_dim_ > 0;
+  return {.promise = &s.promise[at],
+          .stride = s.cell_blocks.size() * kKeys,
+          .group = group,
+          .n = (part.last - part.first) * kKeys,
+          .gain = &s.spread[part.segment * group],
+          .spread = &s.cell_spread[at],
+          .log_size = &s.cell_log_size[at],
+          .scale = o.share->scale,
+          .reach = o.reach,
+          .each = rest ? &s.each[at] : nullptr,
+          .peaks = rest ? &s.peaks[p * group] : nullptr};
+}
+
 // s.floors = scores of keys that take o.share of a query, by what the open cells hold beside what
 // is attended to anyway; s.cell_floors = promises of cells that are to be read.
 void SegmentList::set_floors(std::size_t group, const ProbeOptions& o, ProbeScratch& s) const {
@@ -308,8 +342,13 @@ void SegmentList::set_floors(std::size_t group, const ProbeOptions& o, ProbeScra
   const std::size_t stride = s.cell_blocks.size() * kKeys;
   float *spread = fit(s.cell_spread, stride), *log_size = fit(s.cell_log_size, stride),
         *mass = fit(s.mass, group);
+  if (share.rest) {
+    fit(s.each, group * stride);
+    fit(s.peaks, s.cell_parts.size() * group);
+  }
   s.floors.assign(share.held.begin(), share.held.end());
-  for (const ProbeScratch::Part& part : s.cell_parts) {
+  for (std::size_t p = 0; p < s.cell_parts.size(); ++p) {
+    const ProbeScratch::Part& part = s.cell_parts[p];
     const CellSegment& segment = segments_[part.segment];
     const CellLevel& cell = segment.cell();
     const std::size_t at = part.first * kKeys, count = (part.last - part.first) * kKeys;
@@ -320,16 +359,7 @@ void SegmentList::set_floors(std::size_t group, const ProbeOptions& o, ProbeScra
       std::copy_n(cell.spread.data() + c, cells, spread + b * kKeys);
       std::copy_n(segment.log_sizes() + c, cells, log_size + b * kKeys);
     }
-    kernels::ops().log_mass({.promise = &s.promise[at],
-                             .stride = stride,
-                             .group = group,
-                             .n = count,
-                             .gain = &s.spread[part.segment * group],
-                             .spread = spread + at,
-                             .log_size = log_size + at,
-                             .scale = share.scale,
-                             .reach = o.reach},
-                            mass);
+    kernels::ops().log_mass(masses(p, group, o, s), mass);
     for (std::size_t r = 0; r < group; ++r) s.floors[r] = log_add(s.floors[r], mass[r]);
   }
   s.cell_floors.resize(group);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kernels/codes.h"
+#include "kernels/mass.h"
 #include "lib/index/best_hits.h"
 #include "lib/index/cell_segment.h"
 #include "lib/index/cell_shape.h"
@@ -59,15 +60,21 @@ struct ProbeScratch {
   std::vector<float> floors, by_code;  // [group] least scores; the same by code, of a segment
   std::vector<std::uint32_t> rows;     // that reach them
   std::vector<std::uint32_t> found;    // keys to be scored exactly
+  // With AttentionShare::rest, as kernels::MassArgs: of the cells [group, 16 blocks], [part,
+  // group].
+  std::vector<float> each, peaks, top_peaks;
+  std::vector<std::uint32_t> first_cells, last_cells;  // [tops of a segment] places in `each`
+  std::vector<float> weights, logit_floors;            // [group, tops] of what is not read; [group]
+  Rest rest;
   CutScratch cut;
 };
 
 class SegmentList {
  public:
-  // The next keys [n, dim] in their cells; metric: A [dim, dim] of QueryMetric; key_bits as of
-  // CellSegment.
-  void add(MatView<const float> keys, const Cells& cells, MatView<const float> metric,
-           int key_bits);
+  // The next keys [n, dim] in their cells; values and key_bits as of CellSegment; metric:
+  // A [dim, dim] of QueryMetric.
+  void add(MatView<const float> keys, MatView<const float> values, const Cells& cells,
+           MatView<const float> metric, int key_bits);
   // Forgets the segments that begin at key n or later; one must end there.
   void shrink(std::size_t n);
 
@@ -77,7 +84,7 @@ class SegmentList {
   std::size_t bytes() const;
 
   // s.found = ids of the keys that queries [group, dim], at most kMostProbing, should score
-  // exactly, each once.
+  // exactly, each once. s.rest, where o.share asks for it.
   void probe(MatView<const float> queries, const ProbeOptions& o, ProbeScratch& s,
              SearchStats& stats) const;
 
@@ -91,6 +98,12 @@ class SegmentList {
   void pick_cells(std::size_t group, const ProbeOptions& o, ProbeScratch& s) const;
   void spread_by_share(MatView<const float> queries, const ProbeOptions& o, ProbeScratch& s) const;
   void set_floors(std::size_t group, const ProbeOptions& o, ProbeScratch& s) const;
+  kernels::MassArgs masses(std::size_t part, std::size_t group, const ProbeOptions& o,
+                           ProbeScratch& s) const;
+  void estimate_rest(std::size_t group, const ProbeOptions& o, ProbeScratch& s,
+                     SearchStats& stats) const;
+  void weigh_tops(std::size_t group, const ProbeOptions& o, ProbeScratch& s) const;
+  void weigh_open_tops(std::size_t group, const ProbeOptions& o, ProbeScratch& s) const;
   void pick_by_share(std::size_t group, ProbeScratch& s) const;
   void encode_for_keys(MatView<const float> queries, ProbeScratch& s) const;
   void find_floors(std::size_t group, std::size_t keep, ProbeScratch& s, SearchStats& stats) const;
@@ -99,7 +112,9 @@ class SegmentList {
                  SearchStats& stats) const;
 
   std::vector<CellSegment> segments_;
-  CellShape shape_;  // of the segment added last, whose queries are most like those to come
+  // With codes, of each segment; used is the last, whose queries are most like those to come.
+  std::vector<CellShape> shapes_;
+  std::size_t value_dim_ = 0;                    // 0: no values
   std::vector<std::size_t> tops_{0}, cells_{0};  // [segments + 1] of the segments before
 };
 

@@ -6,6 +6,17 @@
 
 namespace ra::index {
 
+void Shortlist::append(const Shortlist& other) {
+  const auto add = [](auto& to, const auto& from) {
+    to.insert(to.end(), from.begin(), from.end());
+  };
+  add(ids, other.ids);
+  add(floors, other.floors);
+  add(rest.sums, other.rest.sums);
+  add(rest.values, other.rest.values);
+  rest.stride = other.rest.stride;
+}
+
 void join_rows(Shortlist& list, std::size_t rows, SearchStats& stats) {
   stats.distances -= std::ssize(list.ids);
   std::ranges::sort(list.ids);
@@ -19,8 +30,7 @@ SearchStats VectorIndex::shortlist(MatView<const float> queries, const SearchPar
   SearchParams any = p;
   any.ranked = false;
   SearchStats stats = search(queries, any, scratch, hits);
-  list.ids.clear();
-  list.floors.clear();
+  list.clear();
   for (const auto& of_row : hits) {
     const bool full = !of_row.empty() && of_row.size() >= static_cast<std::size_t>(p.k);
     list.floors.push_back(full ? std::ranges::min(of_row, {}, &Hit::score).score

@@ -40,6 +40,8 @@ class RowSearch;  // row_search.h
 struct BuildInput {
   MatView<const float>
       keys;  // [n, head_dim] of one KV head, after RoPE; the index copies what it needs
+  // [n, value_dim] their values, for AttentionShare::rest; or none, then in no piece of an index.
+  MatView<const float> values = {};
   std::vector<QuerySet>
       train;  // one per query head of the group that shares the index; may be empty
   std::uint64_t seed = 1;
@@ -53,9 +55,10 @@ struct BuildInput {
 // Keys by number and kind, before there are any: what a memory plan knows.
 struct KeyShape {
   std::size_t keys = 0, dim = 0;
-  std::size_t heads = 1;  // query heads that share the index
-  bool stored = false;    // BuildInput::stored will say where they are
-  bool bf16 = false;      // their values are those of bf16
+  std::size_t heads = 1;      // query heads that share the index
+  bool stored = false;        // BuildInput::stored will say where they are
+  bool bf16 = false;          // their values are those of bf16
+  std::size_t value_dim = 0;  // of BuildInput::values; 0: there will be none
 };
 
 struct Hit {
@@ -71,6 +74,7 @@ struct AttentionShare {
   float least = 0;              // in (0, 1)
   float scale = 1;              // logit = scale * score; > 0
   std::span<const float> held;  // [group] ln of the sum of exp(logit) attended to anyway
+  bool rest = false;            // asks for Shortlist::rest
 };
 
 struct SearchParams {
@@ -84,11 +88,32 @@ struct SearchParams {
   const AttentionShare* share = nullptr;  // shortlist of a type that is `by_share` (registry.h)
 };
 
+// What attention to the keys below a query's floor comes to, estimated without reading one: the
+// kernels::Partial of row r is {floor * scale, sums[r], values row r}. Empty where it was not asked
+// for, or the index has no values.
+struct Rest {
+  std::vector<float> sums;    // [group] of exp(logit - floor * scale)
+  std::vector<float> values;  // [group, stride], the first value_dim of each row
+  std::size_t stride = 0;
+  void clear() {
+    sums.clear();
+    values.clear();
+  }
+};
+
 // Keys for all queries of a group to attend to: about the k best of each or more, each once, in any
 // order.
 struct Shortlist {
   std::vector<std::uint32_t> ids;
   std::vector<float> floors;  // [group] about the score that puts a key there; -inf where any does
+  Rest rest;
+  void clear() {
+    ids.clear();
+    floors.clear();
+    rest.clear();
+  }
+  // Adds the list of other queries; ids may then be there twice (join_rows).
+  void append(const Shortlist& other);
 };
 
 // Keys that codes keep of each of `rows` queries for a shortlist, where a search would score

@@ -492,9 +492,15 @@ def test_keys_worth_a_share_of_attention(dump):
     assert more["metrics"]["attended_mean"] > by_share["metrics"]["attended_mean"]
     assert more["metrics"]["output_rel_l2"] < by_share["metrics"]["output_rel_l2"]
     by_default = of()
-    assert (by_default["config"]["share"], by_default["config"]["share_from"]) == (4e-4, 16384)
+    assert (by_default["config"]["share"], by_default["config"]["share_from"]) == (1e-3, 32768)
     assert by_default["metrics"]["attended_mean"] > by_share["metrics"]["attended_mean"], "a short context"
     assert "share_from" not in by_share["config"]
+    coarse, dropped = of("--share", 0.01), of("--share", 0.01, "--rest", "drop")
+    assert coarse["config"]["rest"] == "estimate" and "rest" not in dropped["config"] and "rest" not in of("-k", 40)["config"]
+    assert coarse["metrics"]["output_rel_l2"] < 0.8 * dropped["metrics"]["output_rel_l2"]
+    assert coarse["metrics"]["attended_mean"] == dropped["metrics"]["attended_mean"]
+    assert coarse["metrics"]["index_bytes"] > dropped["metrics"]["index_bytes"]
+    assert coarse["metrics"]["work_bytes"] > dropped["metrics"]["work_bytes"]
     for by_number in (("-k", 40), ("--share", 0), ("--top-p", 0.9), ("--budget", "measured"), ("--select", "head"), ("--index", "qscan")):
         assert "share" not in of(*by_number)["config"], by_number
     assert of("-k", 100000, "--share", 0.01)["config"]["share"] == 0.01  # no number of keys has to be there

@@ -62,6 +62,13 @@ TEST(IndexPlan, IsWhatTheIndexesOfEveryModeTake) {
   expect_planned(options("qgraph"), model::KvType::kBf16);
   expect_planned(options("qgraph:share=head"), model::KvType::kInt8);
   expect_planned(options("flat:bits=4"), model::KvType::kInt8);
+  SparseOptions rest = options("qivf");
+  rest.group = rest.rest = true;
+  rest.share = 0.001;
+  expect_planned(rest, model::KvType::kInt8);
+  const std::size_t with = built_bytes(rest, model::KvType::kBf16);
+  rest.rest = false;
+  EXPECT_LT(built_bytes(rest, model::KvType::kBf16), with);
 }
 
 TEST(IndexPlan, AGroupThatKeepsTheCachesKeysTakesLessThanACopy) {

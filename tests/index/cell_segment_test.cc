@@ -24,7 +24,7 @@ class CellSegmentTest : public ::testing::Test {
 };
 
 TEST_F(CellSegmentTest, RowsHaveTheIdsOfTheirKeys) {
-  const CellSegment segment(keys_.view(), cells_, 1000, 8);
+  const CellSegment segment(keys_.view(), {}, cells_, 1000, 8);
   EXPECT_EQ(segment.keys(), 700u);
   std::set<std::uint32_t> ids;
   for (std::uint32_t row = 0; row < 700; ++row) ids.insert(segment.key_of(row));
@@ -45,7 +45,7 @@ std::vector<float> scores_by(const KeyCodes& codes, const float* query) {
 }
 
 TEST_F(CellSegmentTest, CellsAndTopsScoreAsTheMeanOfTheirKeys) {
-  const CellSegment segment(keys_.view(), cells_, 0, 8);
+  const CellSegment segment(keys_.view(), {}, cells_, 0, 8);
   const auto scores = scores_by(segment.mean_codes(), query_.row(0));
   const auto expect_mean = [&](float score, std::uint32_t first, std::uint32_t last) {
     double sum = 0;
@@ -76,13 +76,17 @@ TEST_F(CellSegmentTest, CodesGiveTheScoresOfKeys) {
   // Keys share a mean that no code has to hold.
   for (std::size_t i = 0; i < 700; ++i) keys_.row(i)[0] += 50;
   const double norm = std::sqrt(dot(query_.row(0), query_.row(0), 12));
-  EXPECT_LT(error_of(CellSegment(keys_.view(), cells_, 7, 8), keys_, query_.row(0)), 0.02 * norm);
-  EXPECT_LT(error_of(CellSegment(keys_.view(), cells_, 7, 4), keys_, query_.row(0)), 0.2 * norm);
-  EXPECT_EQ(CellSegment(keys_.view(), cells_, 7, 0).key_codes().rows(), 0u);
+  EXPECT_LT(error_of(CellSegment(keys_.view(), {}, cells_, 7, 8), keys_, query_.row(0)),
+            0.02 * norm);
+  EXPECT_LT(error_of(CellSegment(keys_.view(), {}, cells_, 7, 4), keys_, query_.row(0)),
+            0.2 * norm);
+  EXPECT_EQ(CellSegment(keys_.view(), {}, cells_, 7, 0).key_codes().rows(), 0u);
 }
 
 TEST_F(CellSegmentTest, FourBitsTakeHalf) {
-  const auto bytes = [&](int bits) { return CellSegment(keys_.view(), cells_, 0, bits).bytes(); };
+  const auto bytes = [&](int bits) {
+    return CellSegment(keys_.view(), {}, cells_, 0, bits).bytes();
+  };
   EXPECT_EQ(bytes(8) - bytes(4), 704u * 12 - 704u * 16 / 2 - 4 * 4) << "of whole blocks, rank 16";
   EXPECT_LT(bytes(0), bytes(4));
 }

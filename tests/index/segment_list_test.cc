@@ -24,7 +24,7 @@ class SegmentListTest : public ::testing::TestWithParam<int> {
       BuildClock clock;
       std::int64_t distances = 0;
       const auto keys = keys_.view().row_range(list_.keys(), count);
-      list_.add(keys, build_cells(keys, {.cells = 25, .tops = 6}, clock, distances),
+      list_.add(keys, {}, build_cells(keys, {.cells = 25, .tops = 6}, clock, distances),
                 testing::identity(kDim).view(), GetParam());
     }
   }
@@ -139,7 +139,7 @@ TEST(SegmentListShareTest, CellsAreReadForTheKeysThatOnlyTheQueriesTellApart) {
   std::int64_t distances = 0;
   const Cells cells = build_cells(keys.view(), {.cells = 40, .tops = 6}, clock, distances);
   SegmentList list;
-  list.add(keys.view(), cells, testing::identity(kDim).view(), 8);
+  list.add(keys.view(), {}, cells, testing::identity(kDim).view(), 8);
   const std::vector<float> held(1, 0.0f);
   const AttentionShare share{.least = 0.01f, .scale = 1, .held = held};
   ProbeScratch scratch;

@@ -79,6 +79,81 @@ TEST_P(MassTest, LargeLogitsDoNotOverflow) {
   for (std::size_t g = 0; g < kGroup; ++g) EXPECT_NEAR(after[g] - before[g], 1000, 1e-2);
 }
 
+// What mass_below makes of the cells, and what it should: with the normal law itself.
+struct Below {
+  std::vector<float> each, got, want;  // [group, n]
+};
+Below below(const Cells& cells, const OpTable& table, float floor) {
+  const std::size_t stride = cells.n + 3;
+  std::vector<float> promise(kGroup * stride), each(kGroup * stride, 55.0f),
+      out(kGroup * stride, 66.0f), peaks(kGroup), mass(kGroup);
+  for (std::size_t g = 0; g < kGroup; ++g)
+    for (std::size_t i = 0; i < cells.n; ++i)
+      promise[g * stride + i] = cells.means[g * cells.n + i] + cells.gain[g] * cells.spread[i];
+  const MassArgs args{.promise = promise.data(),
+                      .stride = stride,
+                      .group = kGroup,
+                      .n = cells.n,
+                      .gain = cells.gain.data(),
+                      .spread = cells.spread.data(),
+                      .log_size = cells.log_size.data(),
+                      .scale = cells.scale,
+                      .reach = cells.reach,
+                      .each = each.data(),
+                      .peaks = peaks.data()};
+  table.log_mass(args, mass.data());
+  const std::vector<float> floors(kGroup, floor);
+  table.mass_below({args, floors.data()}, out.data());
+  Below result;
+  for (std::size_t g = 0; g < kGroup; ++g) {
+    for (std::size_t i = cells.n; i < stride; ++i) {
+      EXPECT_EQ(each[g * stride + i], 55.0f) << "wrote past the end";
+      EXPECT_EQ(out[g * stride + i], 66.0f) << "wrote past the end";
+    }
+    for (std::size_t i = 0; i < cells.n; ++i) {
+      const double deviation = std::min(static_cast<double>(cells.scale * cells.gain[g] *
+                                                            cells.spread[i] / cells.reach),
+                                        double{kMostDeviation}),
+                   mean = static_cast<double>(cells.scale * cells.means[g * cells.n + i]),
+                   all = std::exp(mean + static_cast<double>(cells.log_size[i]) +
+                                  deviation * deviation / 2 - static_cast<double>(floor)),
+                   z = (static_cast<double>(floor) - mean) / std::max(deviation, 1e-9) - deviation;
+      result.each.push_back(static_cast<float>(all));
+      result.want.push_back(static_cast<float>(all * std::erfc(-z / std::sqrt(2.0)) / 2));
+      result.got.push_back(out[g * stride + i]);
+    }
+  }
+  return result;
+}
+
+TEST_P(MassTest, WhatLiesBelowAFloorIsThatOfANormalLawCutOff) {
+  for (std::size_t n = 1; n <= 70; ++n)
+    for (const float floor : {-1.0f, 1.0f, 4.0f}) {
+      const Below b = below(Cells(n, 4, 0.25f, 2), table(), floor);
+      for (std::size_t i = 0; i < b.got.size(); ++i)
+        ASSERT_NEAR(b.got[i], b.want[i], 0.0021 * b.each[i] + 1e-6) << n << ' ' << i;
+    }
+}
+
+TEST_P(MassTest, CellsFarAboveAFloorHaveNothingBelowIt) {
+  Cells cells(40, 1, 1, 2);
+  for (float& m : cells.means) m += 15;
+  for (float& s : cells.spread) s = std::min(s, 1.0f);
+  for (const float x : below(cells, table(), 0).got) EXPECT_EQ(x, 0);
+  for (float& m : cells.means) m -= 40;  // all below
+  const Below b = below(cells, table(), 0);
+  for (std::size_t i = 0; i < b.got.size(); ++i) EXPECT_NEAR(b.got[i], b.each[i], 1e-4 * b.each[i]);
+}
+
+TEST_P(MassTest, NothingLiesBelowWhereThereIsNoCell) {
+  Cells cells(40, 2, 1, 2);
+  for (std::size_t g = 0; g < kGroup; ++g)
+    for (std::size_t i = 10; i < 40; ++i) cells.means[g * 40 + i] = -kInf;
+  const Below b = below(cells, table(), 3);
+  for (std::size_t g = 0; g < kGroup; ++g)
+    for (std::size_t i = 10; i < 40; ++i) EXPECT_EQ(b.got[g * 40 + i], 0);
+}
+
 TEST_P(MassTest, PlacesWithoutACellHoldNothing) {
   Cells cells(40, 2, 1, 2);
   Cells fewer = cells;

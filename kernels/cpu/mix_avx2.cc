@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/cpu/mix_lanes.h"
+#include "kernels/cpu/simd_avx2.h"
+
+namespace ra::kernels {
+
+template <>
+void mix_rows<Level::kAvx2>(const MixArgs& a) noexcept {
+  mix_group<Simd>(a);
+}
+
+template <>
+void sum_ranges<Level::kAvx2>(const RangeArgs& a) noexcept {
+  sum_ranges_of_group<Simd>(a);
+}
+
+}  // namespace ra::kernels
