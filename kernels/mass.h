@@ -35,7 +35,7 @@ void log_mass(const MassArgs& a, float* out) noexcept;
 //   = each[g * stride + i] * exp(peaks[g] - floors[g]) * Phi((floors[g] - mean) / deviation -
 //   deviation),
 // each and peaks as log_mass left them; Phi within 0.002, 0 from -kMostSteps down. `out` may be
-// `each`. No floor lies more than some tens below its peak.
+// `each`. Where a peak lies more than kMostAbove above its floor, what is below counts for less.
 struct BelowArgs {
   MassArgs cells;
   const float* floors = nullptr;  // [group]
@@ -47,7 +47,7 @@ void mass_below(const BelowArgs& a, float* out) noexcept;
 // 0, which means 0, for what it is multiplied with may be large.
 inline constexpr float kPhiAtZero = 0.49999f;
 inline constexpr float kPhi[] = {0.3929554f, -0.05661499f, 0.005281363f, -0.0001982774f};
-inline constexpr float kMostSteps = 3, kMostDeviation = 2, kLeastDeviation = 1e-4f;
+inline constexpr float kMostAbove = 60, kMostSteps = 3, kMostDeviation = 2, kLeastDeviation = 1e-4f;
 static_assert(kMostDeviation * kMostDeviation / 2 == kMostHalfVariance);
 
 template <>

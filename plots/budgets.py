@@ -19,12 +19,13 @@ KINDS = [("measured k", style.GREEN, "^", "-", lambda c: c["mode"] == "knn" and 
          ("exact top k", style.BLACK, "o", "-", lambda c: c["mode"] == "knn"),
          ("exact top k and tail", style.ORANGE, "o", "-", lambda c: c["mode"] == "tail" and c["index"].startswith("flat")),
          ("tail", style.RED, "o", "-", lambda c: c["mode"] == "tail"),
-         ("group, by share", style.GREEN, "^", "-", lambda c: "share" in c),
+         ("group, by share, rest estimated", style.GREEN, "^", "-", lambda c: "rest" in c),
+         ("group, by share", style.ORANGE, "^", "--", lambda c: "share" in c),
          ("group, top k of each head", style.SKY, "s", "--", lambda c: c["mode"] == "retrieval" and "select" in c),
          ("retrieval", style.BLUE, "o", "-", lambda c: c["mode"] == "retrieval"),
          ("pages", style.PURPLE, "v", "-", lambda c: c["mode"] == "pages")]
 LEFT = {"exact top k", "measured k", "top-p of 400", "range of 400", "exact top k and tail"}
-RIGHT = {"retrieval", "group, by share", "group, top k of each head", "tail", "pages"}
+RIGHT = {"retrieval", "group, by share, rest estimated", "group, by share", "group, top k of each head", "tail", "pages"}
 
 
 def kind(config):

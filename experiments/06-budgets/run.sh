@@ -20,7 +20,9 @@ for k in 25 100 400 1600; do
   measure -k "$k" --mode knn --budget measured
   measure -k "$k" --mode tail --index flat
 done
-for share in 0.0016 0.0008 0.0004 0.0002 0.0001; do measure --mode retrieval --share "$share"; done
+for share in 0.004 0.002 0.001 0.0005 0.00025; do
+  for rest in estimate drop; do measure --mode retrieval --share "$share" --rest "$rest"; done
+done
 for p in 0.9 0.98; do measure -k 400 --mode knn --top-p "$p"; done
 for beta in 5 7; do measure -k 400 --mode knn --range "$beta"; done
 for keys in 1024 4096; do measure --mode pages --index "pages:keys=$keys"; done
@@ -32,7 +34,7 @@ for case in 'smollm2 4096' 'smollm2 8192' 'gemma3 16384'; do
   run=("$bin/bench/ra-bench" decode -m "$(datasets/fetch "$model")" -f "$(datasets/fetch handbook)" -c "$context" -n 32 -r 1 --format none)
   kv=$(dirname "$dump")/$model-$context.kv
   [[ -e $kv ]] || "${run[@]}" --mode full --kv-out "$kv" -o /dev/null
-  for rule in '-k 100' '--share 0.0004' '--share 0.0002' '--share 0.0001'; do
+  for rule in '-k 100' '--share 0.001' '--share 0.0005' '--share 0.00025' '--share 0.000125' '--share 0.000125 --rest drop'; do
     "${run[@]}" --mode full,retrieval $rule --kv-in "$kv" -o "$out/models.jsonl"
   done
 done

@@ -13,7 +13,7 @@ FIELDS = ("attended_mean", "output_rel_l2", "mass_all_frac", "scanned_frac", "wo
 
 def setting(config):
     """What makes the record's heads attend to what they do."""
-    limits = [f"{name}={config[name]}" for name in ("select", "share", "budget", "top_p", "range") if name in config]
+    limits = [f"{name}={config[name]}" for name in ("select", "share", "rest", "budget", "top_p", "range") if name in config]
     return config["mode"], config["index"] or "", config["k"], " ".join(limits)
 
 

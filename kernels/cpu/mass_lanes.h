@@ -48,7 +48,7 @@ class MassLanes {
   }
 
   void mass_below(float floor, float* out) const {
-    const V unit = S::set1(std::exp(a_.peaks[g_] - floor));
+    const V unit = S::set1(std::exp(std::min(a_.peaks[g_] - floor, kMostAbove)));
     for (std::size_t i = 0; i < a_.n; i += S::kLanes) {
       const Cells cells = normals(i);
       const V deviation = S::max(cells.deviation, S::set1(kLeastDeviation)),

@@ -51,7 +51,7 @@ template <>
 void mass_below<Level::kScalar>(const BelowArgs& a, float* out) noexcept {
   const MassArgs& cells = a.cells;
   for (std::size_t g = 0; g < cells.group; ++g) {
-    const float unit = std::exp(cells.peaks[g] - a.floors[g]);
+    const float unit = std::exp(std::min(cells.peaks[g] - a.floors[g], kMostAbove));
     for (std::size_t i = 0; i < cells.n; ++i) {
       const auto [mean, spread] = cell(cells, g, i);
       const float deviation = std::max(spread, kLeastDeviation),

@@ -128,7 +128,7 @@ constexpr std::size_t shortlist_keep(std::size_t rerank, std::size_t k, std::siz
 // Where the time of a search by cells goes, in ms.
 struct SearchTimes {
   double cells = 0;   // scoring cells
-  double pick = 0;    // choosing some and asking for their keys
+  double pick = 0;    // choosing some and asking for their keys; the estimate of the rest
   double floor = 0;   // a floor for each head, from a sample of these
   double filter = 0;  // the others beside it
   SearchTimes& operator+=(const SearchTimes& o) {

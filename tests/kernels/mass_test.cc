@@ -145,6 +145,12 @@ TEST_P(MassTest, CellsFarAboveAFloorHaveNothingBelowIt) {
   for (std::size_t i = 0; i < b.got.size(); ++i) EXPECT_NEAR(b.got[i], b.each[i], 1e-4 * b.each[i]);
 }
 
+TEST_P(MassTest, AFloorOutOfReachLeavesFiniteNumbers) {
+  Cells cells(40, 1, 1, 2);
+  cells.means[7] = 5000;
+  for (const float x : below(cells, table(), -300).got) EXPECT_TRUE(std::isfinite(x));
+}
+
 TEST_P(MassTest, NothingLiesBelowWhereThereIsNoCell) {
   Cells cells(40, 2, 1, 2);
   for (std::size_t g = 0; g < kGroup; ++g)
