@@ -75,11 +75,11 @@ void LayerIndexes::extend(const model::KvCache& cache, int layer, int kv_head, s
       const HeldTraining held(training, layer, kv_head * shape_.group() + i * heads, heads, from,
                               to);
       const index::BuildInput in{.keys = keys.view(),
-                                 .values = values.view(),
                                  .train = held.views,
                                  .seed = seed,
                                  .stored = stored_keys(rows, sink_),
-                                 .search = search};
+                                 .search = search,
+                                 .values = values.view()};
       auto& index = indexes_[slot(layer, kv_head, i)];
       if (index == nullptr) {
         index = index::build_index(spec_, in);

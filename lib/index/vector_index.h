@@ -40,8 +40,6 @@ class RowSearch;  // row_search.h
 struct BuildInput {
   MatView<const float>
       keys;  // [n, head_dim] of one KV head, after RoPE; the index copies what it needs
-  // [n, value_dim] their values, for AttentionShare::rest; or none, then in no piece of an index.
-  MatView<const float> values = {};
   std::vector<QuerySet>
       train;  // one per query head of the group that shares the index; may be empty
   std::uint64_t seed = 1;
@@ -50,6 +48,9 @@ struct BuildInput {
   // IndexSpec::lists names. Others than such types do not look.
   const KnnTable* lists = nullptr;
   RowSearch* search = nullptr;  // takes the exact searches of the build; null: the threads here
+  // [n, value_dim] values of the keys, for AttentionShare::rest; or none, then in no piece of an
+  // index.
+  MatView<const float> values = {};
 };
 
 // Keys by number and kind, before there are any: what a memory plan knows.
