@@ -53,8 +53,8 @@ CellSegment::CellSegment(MatView<const float> keys, MatView<const float> values,
     const std::size_t stride = value_stride(values.cols);
     top_values_.resize(top_.count() * stride);
     for (std::size_t t = 0; t < top_.count(); ++t)
-      std::transform(of_tops.row(t), of_tops.row(t) + values.cols, &top_values_[t * stride],
-                     to_bf16);
+      for (std::size_t j = 0; j < values.cols; ++j)
+        top_values_[t * stride + j] = to_bf16(of_tops.row(t)[j]);
   }
   const Matrix<float> tops = cell_means(keys, cells.order, top_rows),
                       means = cell_means(keys, cells.order, cell_.begin);
