@@ -23,8 +23,8 @@ struct MassArgs {
 };
 
 // The mean of exp over normally distributed logits is exp(mean + variance / 2). A cell of a larger
-// variance than the double of this is hardly that, and counts for no more.
-inline constexpr float kMostHalfVariance = 2;
+// deviation than this is hardly that, and counts for no more.
+inline constexpr float kMostDeviation = 2, kMostHalfVariance = kMostDeviation * kMostDeviation / 2;
 
 // out[g] = ln sum over i of size[i] * exp(scale * mean + variance / 2), or -infinity.
 template <Level L>
@@ -47,8 +47,7 @@ void mass_below(const BelowArgs& a, float* out) noexcept;
 // 0, which means 0, for what it is multiplied with may be large.
 inline constexpr float kPhiAtZero = 0.49999f;
 inline constexpr float kPhi[] = {0.3929554f, -0.05661499f, 0.005281363f, -0.0001982774f};
-inline constexpr float kMostAbove = 60, kMostSteps = 3, kMostDeviation = 2, kLeastDeviation = 1e-4f;
-static_assert(kMostDeviation * kMostDeviation / 2 == kMostHalfVariance);
+inline constexpr float kMostAbove = 60, kMostSteps = 3, kLeastDeviation = 1e-4f;
 
 template <>
 void log_mass<Level::kScalar>(const MassArgs& a, float* out) noexcept;

@@ -27,12 +27,6 @@ constexpr std::size_t kSampled = 4;
 // makes a key worth reading.
 constexpr float kCellShares = 2;
 
-template <class T>
-T* fit(std::vector<T>& v, std::size_t n) {
-  if (v.size() < n) v.resize(n);
-  return v.data();
-}
-
 // Standard deviation of a query's scores between the top cells, weighted with their cells.
 float score_spread(const CellLevel& top, const float* scores) {
   const std::uint32_t* begin = top.begin.data();
@@ -139,7 +133,7 @@ void SegmentList::probe(MatView<const float> queries, const ProbeOptions& o, Pro
   Stopwatch watch;
   open_tops(queries, o, s, stats);
   if (o.share != nullptr) {
-    if (o.share->rest)
+    if (wants_rest(o))
       for (const CellSegment& segment : segments_) segment.prefetch_values();
     spread_by_share(queries, o, s);
   }
@@ -149,7 +143,7 @@ void SegmentList::probe(MatView<const float> queries, const ProbeOptions& o, Pro
   if (o.share != nullptr) {
     set_floors(queries.rows, o, s);
     pick_by_share(queries.rows, s);
-    if (o.share->rest && value_dim_ > 0) estimate_rest(queries.rows, o, s, stats);
+    if (wants_rest(o)) estimate_rest(queries.rows, o, s, stats);
   } else {
     pick_cells(queries.rows, o, s);
   }
@@ -224,8 +218,9 @@ void SegmentList::open_tops(MatView<const float> queries, const ProbeOptions& o,
   }
 }
 
-// s.spread as the keys within cells have it, and s.tops by it. The tops' spread would miss where a
-// query tells the keys of a cell apart better than it tells cells apart.
+// s.spread as the keys within cells have it, and s.tops by it where they tell of the rest. The
+// tops' spread would miss where a query tells the keys of a cell apart better than it tells cells
+// apart.
 void SegmentList::spread_by_share(MatView<const float> queries, const ProbeOptions& o,
                                   ProbeScratch& s) const {
   const std::size_t group = queries.rows;
@@ -237,6 +232,7 @@ void SegmentList::spread_by_share(MatView<const float> queries, const ProbeOptio
       float& gain = s.spread[i * group + r];
       const float more = deviation * segments_[i].deviation() - gain;
       gain += more;
+      if (!wants_rest(o)) continue;
       const CellLevel& top = segments_[i].top();
       float* promise = &s.tops[r * tops_.back() + tops_[i]];
       for (std::size_t t = 0; t < top.count(); ++t) promise[t] += more * top.spread[t];
@@ -320,7 +316,7 @@ kernels::MassArgs SegmentList::masses(std::size_t p, std::size_t group, const Pr
                                       ProbeScratch& s) const {
   const ProbeScratch::Part& part = s.cell_parts[p];
   const std::size_t at = part.first * kKeys;
-  const bool rest = o.share->rest && value_dim_ > 0;
+  const bool rest = wants_rest(o);
   return {.promise = &s.promise[at],
           .stride = s.cell_blocks.size() * kKeys,
           .group = group,
@@ -342,7 +338,7 @@ void SegmentList::set_floors(std::size_t group, const ProbeOptions& o, ProbeScra
   const std::size_t stride = s.cell_blocks.size() * kKeys;
   float *spread = fit(s.cell_spread, stride), *log_size = fit(s.cell_log_size, stride),
         *mass = fit(s.mass, group);
-  if (share.rest) {
+  if (wants_rest(o)) {
     fit(s.each, group * stride);
     fit(s.peaks, s.cell_parts.size() * group);
   }

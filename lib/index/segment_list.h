@@ -69,6 +69,13 @@ struct ProbeScratch {
   CutScratch cut;
 };
 
+// Room for n elements in a buffer that only grows.
+template <class T>
+T* fit(std::vector<T>& v, std::size_t n) {
+  if (v.size() < n) v.resize(n);
+  return v.data();
+}
+
 class SegmentList {
  public:
   // The next keys [n, dim] in their cells; values and key_bits as of CellSegment; metric:
@@ -100,6 +107,7 @@ class SegmentList {
   void set_floors(std::size_t group, const ProbeOptions& o, ProbeScratch& s) const;
   kernels::MassArgs masses(std::size_t part, std::size_t group, const ProbeOptions& o,
                            ProbeScratch& s) const;
+  bool wants_rest(const ProbeOptions& o) const { return o.share->rest && value_dim_ > 0; }
   void estimate_rest(std::size_t group, const ProbeOptions& o, ProbeScratch& s,
                      SearchStats& stats) const;
   void weigh_tops(std::size_t group, const ProbeOptions& o, ProbeScratch& s) const;

@@ -15,19 +15,6 @@ namespace {
 
 constexpr std::uint32_t kKeys = kernels::kCodeKeys;
 
-template <class T>
-T* fit(std::vector<T>& v, std::size_t n) {
-  if (v.size() < n) v.resize(n);
-  return v.data();
-}
-
-float sum(const float* x, std::size_t n) {
-  float sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (std::size_t i = 0; i < n; ++i) sum += x[i];
-  return sum;
-}
-
 }  // namespace
 
 void SegmentList::estimate_rest(std::size_t group, const ProbeOptions& o, ProbeScratch& s,
@@ -48,7 +35,16 @@ void SegmentList::estimate_rest(std::size_t group, const ProbeOptions& o, ProbeS
                              .dim = stride,
                              .out = s.rest.values.data(),
                              .out_stride = stride});
-  for (std::size_t r = 0; r < group; ++r) s.rest.sums.push_back(sum(weights + r * tops, tops));
+  s.rest.sums.assign(group, 0.0f);
+  const std::uint32_t first = 0, last = static_cast<std::uint32_t>(tops);
+  kernels::ops().sum_ranges({.x = weights,
+                             .stride = tops,
+                             .group = group,
+                             .first = &first,
+                             .last = &last,
+                             .ranges = 1,
+                             .out = s.rest.sums.data(),
+                             .out_stride = 1});
   stats.bytes += static_cast<std::int64_t>(tops * stride * sizeof(bf16));
 }
 
